@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace cryptensor::crypto {
+
+// The first eight bytes of SHA-256, little-endian.
+uint64_t digest64(const void* data, size_t n);
+
+}  // namespace cryptensor::crypto
