@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <torch/csrc/utils/pybind.h>
+
+namespace cryptensor::binding {
+
+namespace py = pybind11;
+
+void bind_errors(py::module_& m);
+void bind_transports(py::module_& m);
+void bind_secret(py::module_& m);
+void bind_engine(py::module_& m);
+
+// Protocols run for as long as the network takes.
+using release_gil = py::call_guard<py::gil_scoped_release>;
+
+}  // namespace cryptensor::binding

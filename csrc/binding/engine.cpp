@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+// Secrets and engines. One call is one whole protocol, without the interpreter lock.
+#include <pybind11/functional.h>
+#include <pybind11/stl.h>
+#include <torch/extension.h>
+
+#include <optional>
+
+#include "binding/binding.h"
+#include "core/errors.h"
+#include "fixedpoint/fixedpoint.h"
+#include "protocol/additive/engine.h"
+#include "protocol/cost.h"
+#include "protocol/plaintext/engine.h"
+
+namespace cryptensor::binding {
+namespace {
+
+using namespace protocol;
+using Rearrange = std::function<at::Tensor(at::Tensor)>;
+
+std::optional<Truncation> parse_truncation(const std::string& kind) {
+  if (kind == "default") return std::nullopt;
+  for (const Truncation t : {Truncation::local, Truncation::one_bit, Truncation::interactive, Truncation::exact}) {
+    if (kind == name(t)) return t;
+  }
+  throw ConfigError("truncation is '" + kind + "'; allowed are default, local, one_bit, interactive, exact");
+}
+
+// A tensor, a shape, or None where a party knows neither.
+Input parse_input(const py::handle& given) {
+  if (given.is_none()) return {};
+  if (THPVariable_Check(given.ptr())) return {THPVariable_Unpack(given.ptr()).detach(), {}};
+  return {{}, given.cast<std::vector<int64_t>>()};
+}
+
+std::vector<Secret> enter(Engine& engine, const py::list& given, int src) {
+  std::vector<Input> inputs;
+  for (const py::handle item : given) inputs.push_back(parse_input(item));
+  const py::gil_scoped_release no_gil;
+  return engine.input(inputs, src);
+}
+
+py::list stats(Engine& engine) {
+  py::list out;
+  for (const auto& [name, cost] : engine.statistics().operations()) {
+    py::dict row;
+    row["operation"] = name;
+    row["calls"] = cost.calls;
+    row["rounds"] = cost.rounds;
+    row["bytes_sent"] = cost.bytes_sent;
+    row["bytes_received"] = cost.bytes_received;
+    row["messages"] = cost.messages;
+    row["dealer_bytes"] = cost.dealer_bytes;
+    row["wait_seconds"] = cost.wait_seconds;
+    out.append(row);
+  }
+  return out;
+}
+
+std::shared_ptr<Engine> make_engine(std::shared_ptr<net::Transport> transport, int parties,
+                                    const std::string& provider, int precision,
+                                    const std::string& truncation, double timeout) {
+  additive::AdditiveConfig config;
+  if (provider != "first_party" && provider != "third_party") {
+    throw ConfigError("provider is '" + provider + "'; allowed are first_party and third_party");
+  }
+  config.parties = parties;
+  config.third_party = provider == "third_party";
+  config.precision = precision;
+  config.truncation = parse_truncation(truncation);
+  config.timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout * 1e3));
+  return std::make_shared<additive::AdditiveEngine>(std::move(transport), config);
+}
+
+ring::BilinearMap convolution(std::vector<int64_t> stride, std::vector<int64_t> padding,
+                              std::vector<int64_t> dilation, int64_t groups) {
+  return {ring::Bilinear::convolution, {std::move(stride), std::move(padding), std::move(dilation), groups}};
+}
+
+py::dict as_dict(const Cost& cost) {
+  py::dict out;
+  out["rounds"] = cost.rounds;
+  out["bytes_sent"] = cost.bytes_sent;
+  out["dealer_bytes"] = cost.dealer_bytes;
+  return out;
+}
+
+void bind_costs(py::module_& parent) {
+  py::module_ m = parent.def_submodule("cost", "What each protocol declares that it costs one party.");
+  m.def("relu", [](size_t n, int parties, int shift) { return as_dict(cost::relu(n, parties, shift)); });
+  m.def("at_least_zero", [](size_t n, int parties) { return as_dict(cost::at_least_zero(n, parties)); });
+  m.def("truncate", [](const std::string& kind, size_t n, int parties, int bits) {
+    return as_dict(cost::truncate(parse_truncation(kind).value(), n, parties, bits));
+  });
+  m.def("product", [](size_t left, size_t right, size_t out, int parties) {
+    return as_dict(cost::product(left, right, out, parties));
+  });
+  m.def("owned_product", [](size_t known, bool known_is_open, size_t sent, size_t out, int parties) {
+    const auto both = cost::owned_product(known, known_is_open, sent, out, parties);
+    return py::make_tuple(as_dict(both.owner), as_dict(both.others));
+  });
+  m.def("square", [](size_t n, int parties) { return as_dict(cost::square(n, parties)); });
+  m.def("reveal", [](size_t n, int parties) { return as_dict(cost::reveal(n, parties)); });
+}
+
+}  // namespace
+
+void bind_secret(py::module_& m) {
+  m.attr("SHARED") = kShared;
+  m.attr("PUBLIC") = kPublic;
+  py::class_<Secret>(m, "Secret")
+      .def_property_readonly("shape", [](const Secret& s) { return s.sizes().vec(); })
+      .def_property_readonly("strides", [](const Secret& s) { return s.share().strides().vec(); })
+      .def_property_readonly("storage_offset", [](const Secret& s) { return s.share().storage_offset(); })
+      .def_property_readonly("fraction_bits", &Secret::fraction_bits)
+      .def_property_readonly("owner", &Secret::owner)
+      .def_property_readonly("version", &Secret::version)
+      .def_property_readonly("is_public", &Secret::is_public)
+      .def("same_storage", [](const Secret& a, const Secret& b) { return a.store() == b.store(); })
+      .def("rearrange", [](const Secret& s, const Rearrange& fn) { return s.rearranged(fn(s.share())); })
+      .def("rearrange_many",
+           [](const Secret& s, const std::function<std::vector<at::Tensor>(at::Tensor)>& fn) {
+             std::vector<Secret> out;
+             for (at::Tensor& t : fn(s.share())) out.push_back(s.rearranged(std::move(t)));
+             return out;
+           })
+      .def("copy", [](const Secret& s) { return Secret(s.share().clone(), s.fraction_bits(), s.owner()); })
+      .def("reuse", [](const Secret& s) { s.store()->reused = true; })
+      .def("public_value", [](const Secret& s) {
+        if (!s.is_public()) throw Error("the value is secret; only reveal() opens it");
+        return fixedpoint::decode(s.share(), s.fraction_bits());
+      });
+}
+
+void bind_engine(py::module_& m) {
+  const auto multiply = [] { return ring::BilinearMap{ring::Bilinear::multiply, {}}; };
+  py::class_<Engine, std::shared_ptr<Engine>>(m, "Engine")
+      .def_property_readonly("rank", &Engine::rank)
+      .def_property_readonly("parties", &Engine::parties)
+      .def_property_readonly("precision", &Engine::precision)
+      .def_property_readonly("provider", &Engine::provider)
+      .def("input",
+           [](Engine& e, const py::object& given, int src) {
+             py::list one;
+             one.append(given);
+             return enter(e, one, src)[0];
+           },
+           py::arg("given"), py::arg("src"))
+      .def("input_many", &enter, py::arg("given"), py::arg("src"))
+      .def("public", &Engine::encode_public, release_gil())
+      .def("share", &Engine::share, release_gil())
+      .def("add", &Engine::add, release_gil())
+      .def("sub", &Engine::subtract, release_gil())
+      .def("neg", &Engine::negate, release_gil())
+      .def("sum", [](Engine& e, const Secret& a, std::vector<int64_t> dims, bool keepdim) {
+             return e.sum(a, dims, keepdim);
+           }, release_gil())
+      .def("cumsum", &Engine::cumulative_sum, release_gil())
+      .def("scale", &Engine::scale, release_gil())
+      .def("mul", [multiply](Engine& e, const Secret& a, const Secret& b) { return e.product(multiply(), a, b); },
+           release_gil())
+      .def("matmul", [](Engine& e, const Secret& a, const Secret& b) {
+             return e.product({ring::Bilinear::matmul, {}}, a, b);
+           }, release_gil())
+      .def("conv", [](Engine& e, const Secret& x, const Secret& w, std::vector<int64_t> stride,
+                      std::vector<int64_t> padding, std::vector<int64_t> dilation, int64_t groups) {
+             return e.product(convolution(std::move(stride), std::move(padding), std::move(dilation), groups), x, w);
+           }, release_gil())
+      .def("square", &Engine::square, release_gil())
+      .def("settle", &Engine::settle, release_gil())
+      .def("truncate", [](Engine& e, const Secret& a, int bits, const std::string& kind) {
+             return e.truncate(a, bits, parse_truncation(kind));
+           }, release_gil())
+      .def("relu", [](Engine& e, const Secret& a) { return e.relu(a); }, release_gil())
+      .def("relu_with_sign", [](Engine& e, const Secret& a) {
+             std::optional<Secret> sign;
+             Secret out = e.relu(a, &sign);
+             return std::pair<Secret, Secret>(std::move(out), *std::move(sign));
+           }, release_gil())
+      .def("at_least_zero", &Engine::at_least_zero, release_gil())
+      .def("ltz", [](Engine& e, const Secret& a) {
+             const Secret one(at::ones({}, at::kLong), 0, kPublic);
+             return e.subtract(one, e.at_least_zero(a));
+           }, release_gil())
+      .def("maximum", &Engine::maximum, release_gil())
+      .def("select", &Engine::select, release_gil())
+      .def("combine",
+           [](Engine& e, const std::vector<Secret>& values,
+              const std::function<at::Tensor(std::vector<at::Tensor>)>& fn) {
+             const auto aligned = e.aligned(values);
+             std::vector<at::Tensor> shares;
+             for (const Secret& s : aligned) shares.push_back(s.share());
+             return e.combined(aligned, fn(std::move(shares)));
+           })
+      .def("write", &Engine::write, release_gil())
+      .def("reveal",
+           [](Engine& e, const Secret& a, std::optional<int> dst) -> std::optional<at::Tensor> {
+             at::Tensor out;
+             {
+               const py::gil_scoped_release no_gil;
+               out = e.reveal(a, dst);
+             }
+             return out.defined() ? std::optional(out) : std::nullopt;
+           },
+           py::arg("a"), py::arg("dst") = py::none())
+      .def("stats", &stats)
+      .def("reset_stats", [](Engine& e) { e.statistics().reset(); })
+      .def("reveals", [](Engine& e) { return e.statistics().reveals; })
+      .def("shutdown", &Engine::shutdown, release_gil())
+      .def("abort", &Engine::abort, release_gil());
+  m.def("make_engine", &make_engine, py::arg("transport"), py::arg("parties"), py::arg("provider"),
+        py::arg("precision") = 16, py::arg("truncation") = "default", py::arg("timeout") = 30.0, release_gil());
+  m.def("plaintext_engine",
+        [](int precision, const std::string& truncation) -> std::shared_ptr<Engine> {
+          EngineConfig config;
+          config.precision = precision;
+          config.truncation = parse_truncation(truncation);
+          return std::make_shared<plaintext::PlaintextEngine>(config);
+        },
+        py::arg("precision") = 16, py::arg("truncation") = "default");
+  m.def("serve_dealer",
+        [](std::shared_ptr<net::Transport> transport, int parties, double timeout) {
+          additive::serve_dealer(std::move(transport), parties,
+                                 std::chrono::milliseconds(static_cast<int64_t>(timeout * 1e3)));
+        },
+        py::arg("transport"), py::arg("parties"), py::arg("timeout"), release_gil());
+  bind_costs(m);
+}
+
+}  // namespace cryptensor::binding

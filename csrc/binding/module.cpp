@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// The module cryptensor._C: errors and transports.
+#include <pybind11/stl.h>
+#include <torch/csrc/distributed/c10d/Backend.hpp>
+
+#include "binding/binding.h"
+#include "core/cpu.h"
+#include "core/errors.h"
+#include "net/decorators.h"
+#include "net/gloo_transport.h"
+#include "net/memory_transport.h"
+
+namespace cryptensor::binding {
+namespace {
+
+// Bad arguments are ValueErrors as well, as Python programmers expect.
+template <class E>
+void bind_error(py::module_& m, const char* name, py::handle base, bool is_value_error) {
+  const py::object bases = is_value_error
+                               ? py::object(py::make_tuple(base, py::handle(PyExc_ValueError)))
+                               : py::reinterpret_borrow<py::object>(base);
+  py::register_exception<E>(m, name, bases);
+}
+
+std::chrono::microseconds microseconds(double seconds) {
+  return std::chrono::microseconds(static_cast<int64_t>(seconds * 1e6));
+}
+
+}  // namespace
+
+void bind_errors(py::module_& m) {
+  py::register_exception<Error>(m, "Error", PyExc_RuntimeError);
+  const py::object base = m.attr("Error");
+  bind_error<RangeError>(m, "RangeError", base, true);
+  bind_error<ShapeError>(m, "ShapeError", base, true);
+  bind_error<ConfigError>(m, "ConfigError", base, true);
+  bind_error<ProtocolError>(m, "ProtocolError", base, false);
+  bind_error<PeerLost>(m, "PeerLost", base, false);
+  bind_error<PeerTimeout>(m, "PeerTimeout", base, false);
+  bind_error<SetupError>(m, "SetupError", base, false);
+  bind_error<EntropyError>(m, "EntropyError", base, false);
+}
+
+void bind_transports(py::module_& m) {
+  using namespace net;
+  py::class_<Transport, std::shared_ptr<Transport>>(m, "Transport")
+      .def_property_readonly("rank", &Transport::rank)
+      .def_property_readonly("size", &Transport::size)
+      .def("abort", &Transport::abort, release_gil());
+  py::class_<MemoryHub>(m, "MemoryHub")
+      .def(py::init<int>(), py::arg("size"))
+      .def("transport", &MemoryHub::transport, py::arg("rank"))
+      .def("abort", &MemoryHub::abort, py::arg("rank"), release_gil());
+  py::class_<TraceTransport, Transport, std::shared_ptr<TraceTransport>>(m, "TraceTransport")
+      .def("clear", &TraceTransport::clear)
+      .def("frames", [](const TraceTransport& trace) {
+        py::list out;
+        for (const auto& sent : trace.frames()) {
+          const auto* payload = reinterpret_cast<const char*>(sent.frame.data()) + kHeaderBytes;
+          out.append(py::make_tuple(sent.peer, sent.lane, name(sent.operation()),
+                                    py::bytes(payload, sent.frame.size() - kHeaderBytes)));
+        }
+        return out;
+      });
+  m.def("gloo_transport", [](const c10::intrusive_ptr<c10d::Backend>& backend) {
+    return make_gloo_transport(backend.get());
+  });
+  m.def("trace_transport",
+        [](std::shared_ptr<Transport> inner) { return std::make_shared<TraceTransport>(std::move(inner)); });
+  m.def("delay_transport", [](std::shared_ptr<Transport> inner, double seconds) -> std::shared_ptr<Transport> {
+    return std::make_shared<DelayTransport>(std::move(inner), microseconds(seconds));
+  });
+  m.def("isa", [] { return name(isa()); });
+}
+
+}  // namespace cryptensor::binding
+
+PYBIND11_MODULE(_C, m) {
+  m.doc() = "The protocols of cryptensor. Use the package, not this module.";
+  cryptensor::binding::bind_errors(m);
+  cryptensor::binding::bind_transports(m);
+  cryptensor::binding::bind_secret(m);
+  cryptensor::binding::bind_engine(m);
+}

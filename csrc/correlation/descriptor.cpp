@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT
+#include "correlation/descriptor.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+#include "core/errors.h"
+#include "crypto/digest.h"
+
+namespace cryptensor::correlation {
+namespace {
+
+uint64_t product_of(const std::vector<int64_t>& sizes) {
+  uint64_t n = 1;
+  for (const int64_t s : sizes) {
+    if (s < 0) throw ProtocolError("correlation request: a negative size");
+    if (__builtin_mul_overflow(n, static_cast<uint64_t>(s), &n)) n = kMaxElements + 1;
+  }
+  return n;
+}
+
+class Writer {
+ public:
+  template <class T>
+  void put(T value) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    const auto* from = reinterpret_cast<const uint8_t*>(&value);
+    bytes.insert(bytes.end(), from, from + sizeof value);
+  }
+  void put_list(const std::vector<int64_t>& list) {
+    put(static_cast<uint8_t>(list.size()));
+    for (const int64_t v : list) put(v);
+  }
+  void put_view(const MaskView& view) {
+    put(view.mask.serial);
+    put(view.mask.digest);
+    put(view.mask.numel);
+    put(view.mask.holders);
+    put(static_cast<uint8_t>(view.mask.long_lived));
+    put_list(view.sizes);
+    put_list(view.strides);
+    put(view.offset);
+  }
+  std::vector<uint8_t> bytes;
+};
+
+class Reader {
+ public:
+  Reader(std::span<const uint8_t> bytes, int parties) : bytes_(bytes), parties_(parties) {}
+
+  template <class T>
+  T get() {
+    if (bytes_.size() < sizeof(T)) throw ProtocolError("correlation request: cut short");
+    T value;
+    std::memcpy(&value, bytes_.data(), sizeof value);
+    bytes_ = bytes_.subspan(sizeof value);
+    return value;
+  }
+  std::vector<int64_t> get_list() {
+    const size_t n = get<uint8_t>();
+    if (n > kMaxDimensions) throw ProtocolError("correlation request: too many dimensions");
+    std::vector<int64_t> list(n);
+    for (auto& v : list) v = get<int64_t>();
+    return list;
+  }
+  uint64_t get_numel() {
+    const auto n = get<uint64_t>();
+    if (n > kMaxElements) {
+      throw ProtocolError(fmt::format("correlation request: {} elements; allowed are {}", n, kMaxElements));
+    }
+    return n;
+  }
+  uint32_t get_holders() {
+    const auto holders = get<uint32_t>();
+    if (holders == 0 || (parties_ < 32 && holders >> parties_ != 0)) {
+      throw ProtocolError("correlation request: the holders are not parties of the session");
+    }
+    return holders;
+  }
+  MaskView get_view() {
+    MaskView view;
+    view.mask.serial = get<uint64_t>();
+    view.mask.digest = get<uint64_t>();
+    view.mask.numel = get_numel();
+    view.mask.holders = get_holders();
+    view.mask.long_lived = get<uint8_t>() != 0;
+    view.sizes = get_list();
+    view.strides = get_list();
+    view.offset = get<int64_t>();
+    check_inside(view);
+    return view;
+  }
+  int get_shift(int most) {
+    const int shift = get<uint8_t>();
+    if (shift < 1 || shift > most) {
+      throw ProtocolError(fmt::format("correlation request: shift {}; allowed are 1 to {}", shift, most));
+    }
+    return shift;
+  }
+  void finish() const {
+    if (!bytes_.empty()) throw ProtocolError("correlation request: bytes left over");
+  }
+
+ private:
+  // A view outside its mask would make the dealer read foreign memory.
+  static void check_inside(const MaskView& view) {
+    if (view.sizes.size() != view.strides.size() || view.offset < 0 ||
+        product_of(view.sizes) > kMaxElements) {
+      throw ProtocolError("correlation request: malformed view of a mask");
+    }
+    unsigned __int128 last = static_cast<uint64_t>(view.offset);
+    for (size_t i = 0; i < view.sizes.size(); ++i) {
+      if (view.strides[i] < 0) throw ProtocolError("correlation request: a negative stride");
+      if (view.sizes[i] == 0) return;
+      last += static_cast<unsigned __int128>(view.sizes[i] - 1) * static_cast<uint64_t>(view.strides[i]);
+    }
+    if (last >= view.mask.numel) throw ProtocolError("correlation request: a view beyond its mask");
+  }
+
+  std::span<const uint8_t> bytes_;
+  int parties_;
+};
+
+ring::BilinearMap read_map(Reader& reader) {
+  ring::BilinearMap map;
+  const auto kind = reader.get<uint8_t>();
+  if (kind > static_cast<uint8_t>(ring::Bilinear::convolution)) {
+    throw ProtocolError("correlation request: unknown bilinear map");
+  }
+  map.kind = static_cast<ring::Bilinear>(kind);
+  if (map.kind == ring::Bilinear::convolution) {
+    map.convolution.stride = reader.get_list();
+    map.convolution.padding = reader.get_list();
+    map.convolution.dilation = reader.get_list();
+    map.convolution.groups = reader.get<int64_t>();
+    for (const auto* list : {&map.convolution.stride, &map.convolution.padding, &map.convolution.dilation}) {
+      for (const int64_t v : *list) {
+        if (v < 0 || v > (int64_t{1} << 20)) throw ProtocolError("correlation request: bad convolution");
+      }
+    }
+  }
+  return map;
+}
+
+}  // namespace
+
+Descriptor Descriptor::make_mask(uint64_t numel, uint32_t holders) {
+  Descriptor d;
+  d.kind = Kind::mask;
+  d.numel = numel;
+  d.holders = holders;
+  return d;
+}
+
+Descriptor Descriptor::make_bilinear(ring::BilinearMap map, MaskView left, MaskView right) {
+  Descriptor d;
+  d.kind = Kind::bilinear;
+  d.map = std::move(map);
+  d.left = std::move(left);
+  d.right = std::move(right);
+  return d;
+}
+
+Descriptor Descriptor::make_truncation(MaskView mask, int shift) {
+  Descriptor d;
+  d.kind = Kind::truncation;
+  d.left = std::move(mask);
+  d.shift = static_cast<uint8_t>(shift);
+  return d;
+}
+
+Descriptor Descriptor::make_wrap(uint64_t numel, int shift) {
+  Descriptor d;
+  d.kind = Kind::wrap;
+  d.numel = numel;
+  d.shift = static_cast<uint8_t>(shift);
+  return d;
+}
+
+Descriptor Descriptor::make_comparison(uint64_t numel, Comparison mode, int shift) {
+  Descriptor d;
+  d.kind = Kind::comparison;
+  d.numel = numel;
+  d.comparison = mode;
+  d.shift = static_cast<uint8_t>(shift);
+  return d;
+}
+
+std::vector<uint8_t> Descriptor::serialize() const {
+  Writer w;
+  w.put(static_cast<uint8_t>(kind));
+  switch (kind) {
+    case Kind::mask:
+      w.put(numel);
+      w.put(holders);
+      break;
+    case Kind::bilinear:
+      w.put(static_cast<uint8_t>(map.kind));
+      if (map.kind == ring::Bilinear::convolution) {
+        w.put_list(map.convolution.stride);
+        w.put_list(map.convolution.padding);
+        w.put_list(map.convolution.dilation);
+        w.put(map.convolution.groups);
+      }
+      w.put_view(left);
+      w.put_view(right);
+      break;
+    case Kind::truncation:
+      w.put_view(left);
+      w.put(shift);
+      break;
+    case Kind::wrap:
+      w.put(numel);
+      w.put(shift);
+      break;
+    case Kind::comparison:
+      w.put(numel);
+      w.put(static_cast<uint8_t>(comparison));
+      w.put(shift);
+      break;
+  }
+  return std::move(w.bytes);
+}
+
+Descriptor Descriptor::parse(std::span<const uint8_t> bytes, int parties) {
+  Reader reader(bytes, parties);
+  Descriptor d;
+  const auto kind = reader.get<uint8_t>();
+  switch (static_cast<Kind>(kind)) {
+    case Kind::mask:
+      d.numel = reader.get_numel();
+      d.holders = reader.get_holders();
+      break;
+    case Kind::bilinear:
+      d.map = read_map(reader);
+      d.left = reader.get_view();
+      d.right = reader.get_view();
+      try {
+        if (product_of(d.map.output_sizes(d.left.sizes, d.right.sizes)) > kMaxElements) {
+          throw ProtocolError("correlation request: the product is too large");
+        }
+      } catch (const ShapeError& error) {
+        throw ProtocolError(fmt::format("correlation request: {}", error.what()));
+      }
+      break;
+    case Kind::truncation:
+      d.left = reader.get_view();
+      d.shift = static_cast<uint8_t>(reader.get_shift(62));
+      break;
+    case Kind::wrap:
+      d.numel = reader.get_numel();
+      d.shift = static_cast<uint8_t>(reader.get_shift(32));
+      break;
+    case Kind::comparison: {
+      d.numel = reader.get_numel();
+      const auto mode = reader.get<uint8_t>();
+      if (mode > static_cast<uint8_t>(Comparison::low_bits)) {
+        throw ProtocolError("correlation request: unknown comparison");
+      }
+      d.comparison = static_cast<Comparison>(mode);
+      const bool truncates =
+          d.comparison == Comparison::relu_truncate || d.comparison == Comparison::low_bits;
+      if (truncates) {
+        d.shift = static_cast<uint8_t>(reader.get_shift(d.comparison == Comparison::low_bits ? 16 : 32));
+      } else if (reader.get<uint8_t>() != 0) {
+        throw ProtocolError("correlation request: this comparison has no shift");
+      }
+      break;
+    }
+    default: throw ProtocolError(fmt::format("correlation request: unknown kind {}", kind));
+  }
+  d.kind = static_cast<Kind>(kind);
+  reader.finish();
+  return d;
+}
+
+uint64_t Descriptor::digest() const {
+  const auto bytes = serialize();
+  return crypto::digest64(bytes.data(), bytes.size());
+}
+
+std::vector<int64_t> Descriptor::output_sizes() const {
+  return map.output_sizes(left.sizes, right.sizes);
+}
+
+size_t Descriptor::correction_bytes() const {
+  switch (kind) {
+    case Kind::mask: return 0;
+    case Kind::bilinear: return 8 * product_of(output_sizes());
+    // r >> shift, then its top bit: a multiple of 2^(64 - shift) needs its low `shift` bits only.
+    case Kind::truncation: return product_of(left.sizes) * (8 + (shift <= 16 ? 2 : 4));
+    case Kind::wrap: return numel * (shift <= 16 ? 2 : 4);
+    case Kind::comparison: return ComparisonLayout(numel, comparison, shift).correction_bytes;
+  }
+  throw Error("unknown kind of correlation");
+}
+
+}  // namespace cryptensor::correlation

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Guesses which correlations a program takes next from those that it took before, so that the
+// dealer can run ahead. A wrong guess costs its bytes and nothing else.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <unordered_map>
+
+#include "correlation/descriptor.h"
+
+namespace cryptensor::correlation {
+
+class Forecast {
+ public:
+  // Correlations are recorded in order of their serial, without gaps.
+  void record(uint64_t serial, const Descriptor& descriptor);
+
+  // The correlation expected to have `serial`, which must not be recorded yet.
+  std::optional<Descriptor> expect(uint64_t serial) const;
+
+  static constexpr size_t kHistory = 1 << 16;
+
+ private:
+  struct Entry {
+    Descriptor descriptor;  // names of short-lived masks relative to the entry's serial
+    uint64_t key;
+  };
+  const Entry& entry(uint64_t serial) const { return entries_[serial - first_]; }
+
+  std::deque<Entry> entries_;
+  uint64_t first_ = 0;  // serial of entries_[0]
+  uint64_t next_ = 0;   // serial after the last entry
+  // The program seems to be where it was at this serial; none: nothing like it was seen.
+  std::optional<uint64_t> follows_;
+  std::unordered_map<uint64_t, uint64_t> last_seen_;  // key to serial
+};
+
+}  // namespace cryptensor::correlation

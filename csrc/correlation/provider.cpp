@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#include "correlation/provider.h"
+
+#include "correlation/dealer.h"
+
+namespace cryptensor::correlation {
+
+Correlation Provider::take(const Descriptor& descriptor) {
+  const uint64_t serial = next_serial_++;
+  const uint64_t digest = descriptor.digest();
+  Correlation out{serial, digest, correlation_prg(key_, serial, digest), nullptr};
+  if (corrected()) {
+    taken(serial, descriptor);
+    if (const size_t bytes = descriptor.correction_bytes(); bytes > 0) {
+      out.corrections = corrections(serial, digest, descriptor, bytes);
+      dealer_bytes_ += bytes;
+    }
+  }
+  return out;
+}
+
+MaskName Provider::take_mask(uint64_t numel, uint32_t holders, bool long_lived) {
+  const Descriptor descriptor = Descriptor::make_mask(numel, holders);
+  const uint64_t serial = next_serial_++;
+  if (corrected()) taken(serial, descriptor);
+  return {serial, descriptor.digest(), numel, holders, long_lived};
+}
+
+crypto::Prg Provider::mask_prg(const MaskName& mask) const {
+  return correlation_prg(key_, mask.serial, mask.digest);
+}
+
+}  // namespace cryptensor::correlation

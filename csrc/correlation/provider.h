@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Where a party takes its correlated randomness from.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "correlation/descriptor.h"
+#include "crypto/prg.h"
+
+namespace cryptensor::correlation {
+
+// One party's part of one correlation. Used once.
+struct Correlation {
+  uint64_t serial;
+  uint64_t digest;
+  crypto::Prg prg;
+  // Only at the corrected party, else null: its shares of the corrected fields.
+  std::shared_ptr<const uint8_t> corrections;
+};
+
+// Every party of a session takes the same correlations in the same order. The last party is the
+// corrected one: the only party that receives bytes; the others expand all they need.
+class Provider {
+ public:
+  Provider(const crypto::Key& key_with_dealer, int rank, int parties)
+      : key_(key_with_dealer), rank_(rank), parties_(parties) {}
+  virtual ~Provider() = default;
+
+  Correlation take(const Descriptor& descriptor);
+  MaskName take_mask(uint64_t numel, uint32_t holders, bool long_lived);
+
+  // This party's stream of a mask that was taken before.
+  crypto::Prg mask_prg(const MaskName& mask) const;
+
+  // Bytes of corrections received so far (in a first-party simulation: made).
+  uint64_t dealer_bytes() const { return dealer_bytes_; }
+  bool corrected() const { return rank_ == parties_ - 1; }
+
+  // Tells the dealer that nothing more will be asked for.
+  virtual void finish() {}
+
+ protected:
+  // Called at the corrected party for descriptors that have corrections.
+  virtual std::shared_ptr<const uint8_t> corrections(uint64_t serial, uint64_t digest,
+                                                     const Descriptor& descriptor, size_t bytes) = 0;
+  // Called for every correlation taken at the corrected party, before corrections().
+  virtual void taken(uint64_t, const Descriptor&) {}
+
+ private:
+  crypto::Prg key_;
+  int rank_;
+  int parties_;
+  uint64_t next_serial_ = 0;
+  uint64_t dealer_bytes_ = 0;
+};
+
+}  // namespace cryptensor::correlation

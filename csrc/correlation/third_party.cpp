@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+#include "correlation/third_party.h"
+
+#include <cstring>
+#include <vector>
+
+#include "core/errors.h"
+#include "correlation/dealer.h"
+
+namespace cryptensor::correlation {
+
+using net::DType;
+using net::Message;
+using net::Operation;
+
+// Requests collected into one message.
+class ThirdPartyProvider::Batch {
+ public:
+  explicit Batch(size_t limit) : limit_(limit) {}
+  bool fits(size_t bytes) const { return body_.size() + 12 + bytes + 4 <= limit_; }
+  bool empty() const { return count_ == 0; }
+  void add(uint64_t serial, const std::vector<uint8_t>& descriptor) {
+    put(&serial, 8);
+    const uint32_t length = static_cast<uint32_t>(descriptor.size());
+    put(&length, 4);
+    put(descriptor.data(), descriptor.size());
+    ++count_;
+  }
+  Message message() const {
+    Message out(4 + body_.size());
+    std::memcpy(out.data(), &count_, 4);
+    if (!body_.empty()) std::memcpy(out.data() + 4, body_.data(), body_.size());
+    return out;
+  }
+
+ private:
+  void put(const void* from, size_t n) {
+    const auto* bytes = static_cast<const uint8_t*>(from);
+    body_.insert(body_.end(), bytes, bytes + n);
+  }
+  size_t limit_;
+  uint32_t count_ = 0;
+  std::vector<uint8_t> body_;
+};
+
+void ThirdPartyProvider::ask(Batch& batch, uint64_t serial, uint64_t digest, const Descriptor& descriptor,
+                             size_t bytes) {
+  batch.add(serial, descriptor.serialize());
+  expected_.push_back({serial, digest, bytes,
+                       channel_.receive(dealer_rank_, net::kCorrectionLane, Operation::dealer_correction,
+                                        DType::bytes, bytes)});
+  expected_bytes_ += bytes;
+}
+
+// Corrections arrive in the order in which they were asked for; those of a wrong guess are dropped.
+void ThirdPartyProvider::discard_until(uint64_t serial, uint64_t digest) {
+  while (!expected_.empty() && (expected_.front().serial != serial || expected_.front().digest != digest)) {
+    expected_.front().receive->wait();
+    expected_bytes_ -= expected_.front().bytes;
+    expected_.pop_front();
+  }
+}
+
+void ThirdPartyProvider::ask_ahead(Batch& batch, uint64_t serial) {
+  while (expected_.size() < kAheadCount && expected_bytes_ < kAheadBytes) {
+    const auto guess = forecast_.expect(serial);
+    if (!guess) return;
+    if (const size_t bytes = guess->correction_bytes(); bytes > 0) {
+      if (expected_bytes_ + bytes > kAheadBytes || !batch.fits(guess->serialize().size())) return;
+      ask(batch, serial, guess->digest(), *guess, bytes);
+    }
+    ++serial;
+  }
+}
+
+std::shared_ptr<const uint8_t> ThirdPartyProvider::corrections(uint64_t serial, uint64_t digest,
+                                                               const Descriptor& descriptor, size_t bytes) {
+  discard_until(serial, digest);
+  Batch batch(kMaxRequestBytes);
+  uint64_t next = serial + 1;
+  if (expected_.empty()) {
+    ask(batch, serial, digest, descriptor, bytes);
+  } else {
+    next = expected_.back().serial + 1;
+  }
+  // Refill when half of the window is used up: one message for many correlations.
+  if (expected_.size() <= kAheadCount / 2 && expected_bytes_ <= kAheadBytes / 2) ask_ahead(batch, next);
+  if (!batch.empty()) {
+    channel_.send(dealer_rank_, net::kRequestLane, Operation::dealer_request, DType::bytes, batch.message());
+  }
+  auto message = std::make_shared<Message>(expected_.front().receive->wait());
+  expected_bytes_ -= expected_.front().bytes;
+  expected_.pop_front();
+  return {message, message->data()};
+}
+
+void ThirdPartyProvider::finish() {
+  if (!corrected()) return;
+  channel_.send(dealer_rank_, net::kRequestLane, Operation::dealer_request, DType::bytes,
+                Batch(kMaxRequestBytes).message());
+  // The dealer may still be sending what was asked for ahead.
+  discard_until(~uint64_t{0}, 0);
+}
+
+namespace {
+
+// Takes n bytes off the front of a request.
+std::span<const uint8_t> take(std::span<const uint8_t>& bytes, size_t n) {
+  if (bytes.size() < n) throw ProtocolError("dealer request: cut short");
+  const auto out = bytes.first(n);
+  bytes = bytes.subspan(n);
+  return out;
+}
+
+template <class T>
+T take_number(std::span<const uint8_t>& bytes) {
+  T value;
+  std::memcpy(&value, take(bytes, sizeof value).data(), sizeof value);
+  return value;
+}
+
+}  // namespace
+
+void serve_dealer(net::Channel& channel, int parties) {
+  std::vector<crypto::Key> keys(parties);
+  for (int p = 0; p < parties; ++p) {
+    keys[p] = crypto::random_key();
+    Message seed(16);
+    std::memcpy(seed.data(), keys[p].bytes.data(), 16);
+    channel.send(p, net::kCorrectionLane, Operation::dealer_seed, DType::bytes, std::move(seed));
+  }
+  const Dealer dealer(keys);
+  const int client = parties - 1;
+  for (;;) {
+    Message request = channel
+                          .receive_up_to(client, net::kRequestLane, Operation::dealer_request, DType::bytes,
+                                         kMaxRequestBytes)
+                          ->wait();
+    std::span<const uint8_t> bytes(request.data(), request.size());
+    const auto count = take_number<uint32_t>(bytes);
+    if (count == 0) break;
+    for (uint32_t i = 0; i < count; ++i) {
+      const auto serial = take_number<uint64_t>(bytes);
+      const auto length = take_number<uint32_t>(bytes);
+      const Descriptor descriptor = Descriptor::parse(take(bytes, length), parties);
+      Message corrections(descriptor.correction_bytes());
+      dealer.deal(serial, descriptor, corrections.data());
+      channel.send(client, net::kCorrectionLane, Operation::dealer_correction, DType::bytes,
+                   std::move(corrections));
+    }
+  }
+  channel.flush();
+}
+
+}  // namespace cryptensor::correlation

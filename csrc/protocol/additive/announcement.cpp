@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+#include "protocol/additive/announcement.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstring>
+
+namespace cryptensor::protocol::additive {
+namespace {
+
+constexpr uint8_t kUnknownShape = 255;
+constexpr uint8_t kMaxDimensions = 8;
+
+[[noreturn]] void raise(Announcement::Status status, const std::string& what) {
+  switch (status) {
+    case Announcement::Status::range: throw RangeError(what);
+    case Announcement::Status::shape: throw ShapeError(what);
+    default: throw ConfigError(what);
+  }
+}
+
+}  // namespace
+
+void Announcement::fail(const Error& error) {
+  status = dynamic_cast<const RangeError*>(&error)   ? Status::range
+           : dynamic_cast<const ShapeError*>(&error) ? Status::shape
+                                                     : Status::config;
+  reason = error.what();
+  shapes.clear();
+}
+
+std::vector<uint8_t> Announcement::serialize() const {
+  std::vector<uint8_t> out;
+  const auto put = [&out](const void* from, size_t n) {
+    const auto* bytes = static_cast<const uint8_t*>(from);
+    out.insert(out.end(), bytes, bytes + n);
+  };
+  put(&src, 4);
+  put(&status, 1);
+  const uint32_t count = static_cast<uint32_t>(shapes.size());
+  put(&count, 4);
+  for (const auto& shape : shapes) {
+    const uint8_t rank = shape ? static_cast<uint8_t>(shape->size()) : kUnknownShape;
+    put(&rank, 1);
+    if (shape) put(shape->data(), 8 * shape->size());
+  }
+  return out;
+}
+
+Announcement Announcement::parse(std::span<const uint8_t> bytes) {
+  const auto take = [&bytes](void* to, size_t n) {
+    if (bytes.size() < n) throw ProtocolError("announcement: cut short");
+    std::memcpy(to, bytes.data(), n);
+    bytes = bytes.subspan(n);
+  };
+  Announcement out;
+  uint8_t status;
+  uint32_t count;
+  take(&out.src, 4);
+  take(&status, 1);
+  take(&count, 4);
+  if (status > static_cast<uint8_t>(Status::shape)) throw ProtocolError("announcement: unknown status");
+  if (count > bytes.size()) throw ProtocolError("announcement: too many shapes");
+  out.status = static_cast<Status>(status);
+  for (uint32_t i = 0; i < count; ++i) {
+    uint8_t rank;
+    take(&rank, 1);
+    if (rank == kUnknownShape) {
+      out.shapes.emplace_back();
+      continue;
+    }
+    if (rank > kMaxDimensions) throw ProtocolError("announcement: too many dimensions");
+    std::vector<int64_t> sizes(rank);
+    take(sizes.data(), 8 * sizes.size());
+    for (const int64_t s : sizes) {
+      if (s < 0 || s > (int64_t{1} << 31)) throw ProtocolError("announcement: impossible size");
+    }
+    out.shapes.emplace_back(std::move(sizes));
+  }
+  if (!bytes.empty()) throw ProtocolError("announcement: bytes left over");
+  return out;
+}
+
+std::vector<Announcement> announce(Links& links, const Announcement& mine) {
+  net::Channel& channel = links.channel();
+  const int n = links.parties(), me = links.rank();
+  const std::vector<uint8_t> bytes = mine.serialize();
+  if (bytes.size() > kMaxAnnouncementBytes) {
+    throw ConfigError(fmt::format("{} inputs at once; allowed are about {}", mine.shapes.size(),
+                                  kMaxAnnouncementBytes / 40));
+  }
+  std::vector<std::unique_ptr<net::Receive>> receives(n);
+  for (int p = 0; p < n; ++p) {
+    if (p == me) continue;
+    receives[p] = channel.receive_up_to(p, net::kPartyLane, net::Operation::announce, net::DType::bytes,
+                                        kMaxAnnouncementBytes);
+  }
+  for (int p = 0; p < n; ++p) {
+    if (p == me) continue;
+    net::Message message(bytes.size());
+    std::memcpy(message.data(), bytes.data(), bytes.size());
+    channel.send(p, net::kPartyLane, net::Operation::announce, net::DType::bytes, std::move(message));
+  }
+  std::vector<Announcement> all(n, mine);
+  for (int p = 0; p < n; ++p) {
+    if (p == me) continue;
+    const net::Message message = receives[p]->wait();
+    all[p] = Announcement::parse({message.data(), message.size()});
+  }
+  return all;
+}
+
+void check_agreement(const std::vector<Announcement>& all, int rank) {
+  using Status = Announcement::Status;
+  const Announcement& mine = all[rank];
+  if (mine.status != Status::ok) raise(mine.status, mine.reason);
+  for (size_t p = 0; p < all.size(); ++p) {
+    if (all[p].status != Status::ok) {
+      raise(all[p].status, fmt::format("party {} refused its input; see the error there", p));
+    }
+  }
+  const int parties = static_cast<int>(all.size());
+  for (int p = 0; p < parties; ++p) {
+    if (all[p].src != all[0].src) {
+      raise(Status::config, fmt::format("src is {} at party 0 and {} at party {}; it must be the same",
+                                        all[0].src, all[p].src, p));
+    }
+  }
+  const int src = all[0].src;
+  if (src < 0 || src >= parties) {
+    raise(Status::config, fmt::format("src is {}; allowed are the ranks 0 to {}", src, parties - 1));
+  }
+  for (int p = 0; p < parties; ++p) {
+    if (all[p].shapes.size() != all[src].shapes.size()) {
+      raise(Status::shape, fmt::format("party {} passes {} tensors and party {}, the owner, {}", p,
+                                       all[p].shapes.size(), src, all[src].shapes.size()));
+    }
+    for (size_t i = 0; i < all[src].shapes.size(); ++i) {
+      const auto &theirs = all[p].shapes[i], &owners = all[src].shapes[i];
+      if (!owners) raise(Status::config, fmt::format("party {}, the owner, passes no data", src));
+      if (theirs && *theirs != *owners) {
+        raise(Status::shape, fmt::format("tensor {} has shape [{}] at party {} and [{}] at party {}, the owner", i,
+                                         fmt::join(*theirs, ", "), p, fmt::join(*owners, ", "), src));
+      }
+    }
+  }
+}
+
+}  // namespace cryptensor::protocol::additive

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Before an input enters, the parties tell each other what they are about to do, so that a bad value
+// or a wrong shape at one party is a named error at all of them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/errors.h"
+#include "protocol/additive/links.h"
+
+namespace cryptensor::protocol::additive {
+
+struct Announcement {
+  enum class Status : uint8_t { ok = 0, range, config, shape };
+
+  int32_t src = 0;
+  Status status = Status::ok;
+  // What went wrong, in words. Only at the party itself: the text may hold a value.
+  std::string reason;
+  std::vector<std::optional<std::vector<int64_t>>> shapes;  // none: not known here
+
+  void fail(const Error& error);
+  std::vector<uint8_t> serialize() const;
+  static Announcement parse(std::span<const uint8_t> bytes);  // ProtocolError
+};
+
+constexpr size_t kMaxAnnouncementBytes = size_t{1} << 16;
+
+// One round. Entry i is party i's.
+std::vector<Announcement> announce(Links& links, const Announcement& mine);
+
+// Throws, on every party, what the first party that found something wrong found: RangeError,
+// ConfigError or ShapeError; also when src or shapes differ, or the owner's shapes are not known.
+void check_agreement(const std::vector<Announcement>& all, int rank);
+
+}  // namespace cryptensor::protocol::additive

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// The engine of n >= 2 parties with additive shares and a dealer. Semi-honest parties; the dealer
+// is none of them and colludes with none.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "correlation/provider.h"
+#include "net/channel.h"
+#include "protocol/additive/exchange.h"
+#include "protocol/additive/links.h"
+#include "protocol/engine.h"
+
+namespace cryptensor::protocol::additive {
+
+struct AdditiveConfig : EngineConfig {
+  int parties = 2;
+  bool third_party = false;  // the dealer is rank `parties` of the transport; else the last party
+  std::chrono::milliseconds timeout{30000};
+};
+
+class AdditiveEngine final : public Engine {
+ public:
+  // Shakes hands with all others. ConfigError on every party when their settings differ.
+  AdditiveEngine(std::shared_ptr<net::Transport> transport, const AdditiveConfig& config);
+  ~AdditiveEngine() override;
+
+  int rank() const override { return links_.rank(); }
+  int parties() const override { return links_.parties(); }
+  const char* provider() const override { return config_.third_party ? "third_party" : "first_party"; }
+
+  std::vector<Secret> input(const std::vector<Input>& inputs, int src) override;
+  Secret share(const Secret& x) override;
+  at::Tensor reveal(const Secret& a, std::optional<int> dst) override;
+  void shutdown() override;
+  void abort() override { links_.channel().abort(); }
+
+ protected:
+  Secret shared_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) override;
+  Secret shared_square(const Secret& a) override;
+  Secret shared_truncate(const Secret& a, int bits, Truncation kind) override;
+  Secret shared_relu(const Secret& a, int shift, std::optional<Secret>* sign) override;
+  Secret shared_at_least_zero(const Secret& a) override;
+
+ private:
+  // A value on its way to being opened under a mask: cached already, or an item of an exchange.
+  struct Masking;
+  Masking prepare(Exchange& exchange, const Secret& x, PartySet holders, PartySet receivers);
+  void complete(const Exchange& exchange, Masking& masking) const;
+
+  void handshake();
+  Secret beaver_product(const ring::BilinearMap& map, const Secret& a, const Secret& b);
+  Secret owned_product(const ring::BilinearMap& map, const Secret& a, const Secret& b, bool left_is_owner);
+  at::Tensor dealt_product(const ring::BilinearMap& map, const Masking& left, const Masking& right);
+  Secret truncate_local(const Secret& a, int bits) const;
+  Secret truncate_one_bit(const Secret& a, int bits);
+  Secret truncate_opened(const Secret& a, int bits);
+  Secret truncate_exact(const Secret& a, int bits);
+  Secret compare(const Secret& a, correlation::Comparison mode, int shift, std::optional<Secret>* sign);
+  at::Tensor zero_share(at::IntArrayRef sizes);
+  at::Tensor mask_share(const correlation::MaskName& mask, at::IntArrayRef sizes) const;
+  bool adds_constants() const { return rank() == 0; }
+
+  AdditiveConfig config_;
+  Links links_;
+  std::unique_ptr<correlation::Provider> provider_;
+  std::vector<std::unique_ptr<crypto::Prg>> pair_prgs_;  // one with each other party
+  uint64_t zero_shares_ = 0;
+  bool running_ = true;
+};
+
+// Runs the dealer of a session with `parties` parties until they are done.
+void serve_dealer(std::shared_ptr<net::Transport> transport, int parties, std::chrono::milliseconds timeout);
+
+}  // namespace cryptensor::protocol::additive

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// Values in and out: inputs that stay with their owner, shares, and the only opening to the clear.
+#include <ATen/ops/add.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstring>
+
+#include "core/errors.h"
+#include "fixedpoint/fixedpoint.h"
+#include "protocol/additive/announcement.h"
+#include "protocol/additive/engine.h"
+#include "ring/words.h"
+
+namespace cryptensor::protocol::additive {
+namespace {
+
+uint64_t* words(const at::Tensor& t) { return reinterpret_cast<uint64_t*>(t.data_ptr<int64_t>()); }
+
+}  // namespace
+
+std::vector<Secret> AdditiveEngine::input(const std::vector<Input>& inputs, int src) {
+  OperationScope scope(statistics_, "input");
+  Announcement mine;
+  mine.src = src;
+  std::vector<at::Tensor> encoded(inputs.size());
+  try {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const Input& in = inputs[i];
+      if (in.values.defined() && rank() == src) encoded[i] = fixedpoint::encode(in.values, precision());
+      if (rank() == src && !in.values.defined()) {
+        throw ConfigError(fmt::format("data is None at party {}, its owner; a tensor is needed there", src));
+      }
+      mine.shapes.push_back(in.values.defined() ? std::optional(in.values.sizes().vec()) : in.sizes);
+    }
+  } catch (const Error& error) {
+    mine.fail(error);
+  }
+  const std::vector<Announcement> all = announce(links_, mine);
+  links_.count_round();
+  check_agreement(all, rank());
+  std::vector<Secret> out;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const auto& sizes = *all[src].shapes[i];
+    out.emplace_back(rank() == src ? encoded[i] : at::zeros(sizes, at::kLong), precision(), src);
+  }
+  return out;
+}
+
+// Shares of zero from the pairwise seeds: what party i adds for the pair (i, j), party j takes away.
+at::Tensor AdditiveEngine::zero_share(at::IntArrayRef sizes) {
+  at::Tensor out = at::zeros(sizes, at::kLong);
+  at::Tensor draw = at::empty(sizes, at::kLong);
+  const uint64_t stream = zero_shares_++;
+  for (int p = 0; p < parties(); ++p) {
+    if (p == rank()) continue;
+    pair_prgs_[p]->fill(stream, 0, draw.data_ptr(), 8 * draw.numel());
+    rank() < p ? ring::add_to(words(out), words(draw), draw.numel())
+               : ring::subtract_from(words(out), words(draw), draw.numel());
+  }
+  return out;
+}
+
+Secret AdditiveEngine::share(const Secret& x) {
+  return Secret(at::add(contribution(x, kShared), zero_share(x.sizes())), x.fraction_bits(), kShared);
+}
+
+at::Tensor AdditiveEngine::reveal(const Secret& a_in, std::optional<int> dst) {
+  if (dst && (*dst < 0 || *dst >= parties())) {
+    throw ConfigError(fmt::format("dst is {}; allowed are None and the ranks 0 to {}", *dst, parties() - 1));
+  }
+  const Secret a = settle(a_in);
+  OperationScope scope(statistics_, "reveal");
+  ++statistics_.reveals;
+  const bool learns = !dst || *dst == rank();
+  if (a.is_public() || (dst && a.owner() == *dst)) {
+    return learns ? fixedpoint::decode(a.share(), a.fraction_bits()) : at::Tensor();
+  }
+  // Shares are made fresh before they are sent: a share of an owned value is the value, and a share
+  // of a sum says more than the sum.
+  const PartySet senders = a.is_owned() ? only(a.owner()) : everyone(parties());
+  at::Tensor part;
+  if (contains(senders, rank())) {
+    part = a.is_owned() ? a.share().contiguous() : at::add(a.share(), zero_share(a.sizes())).contiguous();
+  }
+  Exchange exchange(links_, net::Operation::reveal);
+  const size_t item = exchange.add(part, a.sizes(), senders, dst ? only(*dst) : everyone(parties()));
+  exchange.run();
+  return learns ? fixedpoint::decode(exchange.result(item), a.fraction_bits()) : at::Tensor();
+}
+
+}  // namespace cryptensor::protocol::additive

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#include "protocol/cost.h"
+
+#include <algorithm>
+
+namespace cryptensor::protocol::cost {
+namespace {
+
+using correlation::Comparison;
+using correlation::ComparisonLayout;
+
+Cost comparison(size_t n, int parties, Comparison mode, int shift) {
+  const ComparisonLayout layout(n, mode, shift);
+  return {static_cast<uint64_t>(layout.rounds()), layout.opened_bytes() * (parties - 1),
+          layout.correction_bytes};
+}
+
+size_t wrap_bytes(int bits) { return bits <= 16 ? 2 : 4; }
+
+}  // namespace
+
+Cost relu(size_t n, int parties, int shift) {
+  return comparison(n, parties, shift > 0 ? Comparison::relu_truncate : Comparison::relu, shift);
+}
+
+Cost at_least_zero(size_t n, int parties) { return comparison(n, parties, Comparison::sign, 0); }
+
+Cost truncate(Truncation kind, size_t n, int parties, int bits) {
+  const uint64_t peers = parties - 1;
+  switch (kind) {
+    case Truncation::local: return {};
+    case Truncation::one_bit: return {1, 8 * ((n + 63) / 64), n * wrap_bytes(bits)};
+    case Truncation::interactive: return {1, 8 * n * peers, n * (8 + wrap_bytes(bits))};
+    case Truncation::exact: {
+      Cost total;
+      for (int left = bits; left > 0; left -= 16) {
+        const Cost step = comparison(n, parties, Comparison::low_bits, std::min(left, 16));
+        total.rounds += step.rounds;
+        total.bytes_sent += step.bytes_sent;
+        total.dealer_bytes += step.dealer_bytes;
+      }
+      return total;
+    }
+  }
+  return {};
+}
+
+Cost product(size_t left, size_t right, size_t out, int parties) {
+  return {1, 8 * (left + right) * (parties - 1), 8 * out};
+}
+
+OneWay owned_product(size_t known, bool known_is_open, size_t sent, size_t out, int parties) {
+  return {{1, known_is_open ? 0 : 8 * known * (parties - 1), 8 * out}, {1, 8 * sent, 8 * out}};
+}
+
+Cost square(size_t n, int parties) { return {1, 8 * n * (parties - 1), 8 * n}; }
+
+Cost reveal(size_t n, int parties) { return {1, 8 * n * (parties - 1), 0}; }
+
+}  // namespace cryptensor::protocol::cost

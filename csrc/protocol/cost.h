@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// What each protocol declares that it costs one party: tests hold the engine to these exactly.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "correlation/descriptor.h"
+#include "protocol/engine.h"
+
+namespace cryptensor::protocol {
+
+struct Cost {
+  uint64_t rounds = 0;
+  uint64_t bytes_sent = 0;    // payload of this party, online
+  uint64_t dealer_bytes = 0;  // corrections for the last party
+  bool operator==(const Cost&) const = default;
+};
+
+namespace cost {
+
+// n elements, `parties` parties.
+
+// ReLU of a product with `shift` pending bits, ReLU without (shift 0): 4 rounds; 12.25 bytes an
+// element to each other party for large n; corrections 72 and 60 bytes.
+Cost relu(size_t n, int parties, int shift);
+// [x >= 0]: 4 rounds, 12.25 bytes; corrections 52 bytes.
+Cost at_least_zero(size_t n, int parties);
+// local: nothing. one_bit: 1 round, 1 bit, corrections 2. interactive: 1 round, 8 bytes, corrections
+// 10. exact: 3 rounds, about 9 bytes, corrections 32 (f <= 16; wider ones are two truncations).
+Cost truncate(Truncation kind, size_t n, int parties, int bits);
+// Both operands shared and not opened before: 1 round, both masked; corrections 8 for each result.
+Cost product(size_t left, size_t right, size_t out, int parties);
+// The owner's operand opened before: 1 round, one way, the other operand.
+struct OneWay {
+  Cost owner, others;
+};
+OneWay owned_product(size_t known, bool known_is_open, size_t sent, size_t out, int parties);
+Cost square(size_t n, int parties);
+// To all: 1 round, 8 bytes to each other party. To one: what a party that is not `dst` sends.
+Cost reveal(size_t n, int parties);
+
+}  // namespace cost
+}  // namespace cryptensor::protocol

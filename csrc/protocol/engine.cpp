@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+#include "protocol/engine.h"
+
+#include <ATen/ops/add.h>
+#include <ATen/ops/bitwise_left_shift.h>
+#include <ATen/ops/bitwise_right_shift.h>
+#include <ATen/ops/clamp_min.h>
+#include <ATen/ops/cumsum.h>
+#include <ATen/ops/ge.h>
+#include <ATen/ops/mul.h>
+#include <ATen/ops/neg.h>
+#include <ATen/ops/sub.h>
+#include <ATen/ops/sum.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/errors.h"
+#include "fixedpoint/fixedpoint.h"
+
+namespace cryptensor::protocol {
+
+const char* name(Truncation kind) {
+  switch (kind) {
+    case Truncation::local: return "local";
+    case Truncation::one_bit: return "one_bit";
+    case Truncation::interactive: return "interactive";
+    case Truncation::exact: return "exact";
+  }
+  return "unknown";
+}
+
+Secret Engine::encode_public(const at::Tensor& values) const {
+  // Truth values and integers need no fraction bits, so a product with them stays settled.
+  // The range is that of any value: it may be added to one later.
+  const at::Tensor encoded = fixedpoint::encode(values, precision());
+  if (values.is_floating_point()) return Secret(encoded, precision(), kPublic);
+  return Secret(at::bitwise_right_shift(encoded, int64_t{precision()}), 0, kPublic);
+}
+
+at::Tensor Engine::zeros_like_share(at::IntArrayRef sizes) const { return at::zeros(sizes, at::kLong); }
+
+int Engine::owner_of_sum(const Secret& a, const Secret& b) const {
+  if (a.owner() == b.owner()) return a.owner();
+  if (a.is_public()) return b.owner();
+  if (b.is_public()) return a.owner();
+  return kShared;
+}
+
+at::Tensor Engine::contribution(const Secret& x, int owner) const {
+  if (!x.is_public() || owner == kPublic) return x.share();
+  const int adder = owner == kShared ? 0 : owner;
+  return rank() == adder ? x.share() : zeros_like_share(x.sizes());
+}
+
+Secret Engine::raised(const Secret& a, int fraction_bits) const {
+  if (a.fraction_bits() == fraction_bits) return a;
+  const int64_t factor = int64_t{1} << (fraction_bits - a.fraction_bits());
+  return Secret(at::mul(a.share(), factor), fraction_bits, a.owner());
+}
+
+Secret Engine::add(const Secret& a, const Secret& b) {
+  const int bits = std::max(a.fraction_bits(), b.fraction_bits());
+  const int owner = owner_of_sum(a, b);
+  const Secret x = raised(a, bits), y = raised(b, bits);
+  return Secret(at::add(contribution(x, owner), contribution(y, owner)), bits, owner);
+}
+
+Secret Engine::subtract(const Secret& a, const Secret& b) {
+  const int bits = std::max(a.fraction_bits(), b.fraction_bits());
+  const int owner = owner_of_sum(a, b);
+  const Secret x = raised(a, bits), y = raised(b, bits);
+  return Secret(at::sub(contribution(x, owner), contribution(y, owner)), bits, owner);
+}
+
+Secret Engine::negate(const Secret& a) const { return Secret(at::neg(a.share()), a.fraction_bits(), a.owner()); }
+
+Secret Engine::sum(const Secret& a, at::IntArrayRef dims, bool keepdim) const {
+  const at::OptionalIntArrayRef over = dims.empty() ? at::OptionalIntArrayRef() : at::OptionalIntArrayRef(dims);
+  return Secret(at::sum(a.share(), over, keepdim), a.fraction_bits(), a.owner());
+}
+
+Secret Engine::cumulative_sum(const Secret& a, int64_t dim) const {
+  return Secret(at::cumsum(a.share(), dim), a.fraction_bits(), a.owner());
+}
+
+Secret Engine::scale(const Secret& a, double factor) {
+  const auto scalar = fixedpoint::encode_scalar(factor, precision());
+  const bool settles = a.fraction_bits() > precision() && a.fraction_bits() + scalar.shift > product_limit();
+  const Secret x = settles ? settle(a) : a;
+  return Secret(at::mul(x.share(), scalar.mantissa), x.fraction_bits() + scalar.shift, x.owner());
+}
+
+std::vector<Secret> Engine::aligned(const std::vector<Secret>& values) const {
+  if (values.empty()) throw ConfigError("values: an empty list cannot be joined");
+  int bits = 0, owner = values[0].owner();
+  for (const Secret& v : values) {
+    bits = std::max(bits, v.fraction_bits());
+    owner = owner == v.owner() || v.is_public() ? owner : owner == kPublic ? v.owner() : kShared;
+  }
+  std::vector<Secret> out;
+  out.reserve(values.size());
+  for (const Secret& v : values) {
+    const Secret x = raised(v, bits);
+    out.emplace_back(contribution(x, owner), bits, owner);
+  }
+  return out;
+}
+
+Secret Engine::combined(const std::vector<Secret>& values, at::Tensor share) const {
+  return Secret(std::move(share), values[0].fraction_bits(), values[0].owner());
+}
+
+void Engine::write(const Secret& destination, const Secret& source_in) {
+  Store& store = *destination.store();
+  Secret source = source_in;
+  const bool whole = destination.numel() == store.base.numel();
+  const int bits = store.fraction_bits;
+  if (!whole && source.fraction_bits() > bits) source = truncate(source, source.fraction_bits() - bits, {});
+  if (!whole) source = raised(source, bits);
+  const int owner = whole ? source.owner() : owner_of_sum(destination, source);
+  if (!whole && store.owner == kPublic && owner != kPublic && rank() != (owner == kShared ? 0 : owner)) {
+    store.base.zero_();  // a public value becomes the share of one party
+  }
+  destination.share().copy_(contribution(source, owner));
+  store.owner = owner;
+  store.fraction_bits = source.fraction_bits();
+  store.opening.reset();
+  ++store.version;
+}
+
+Secret Engine::local_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) const {
+  const int owner = a.is_public() ? b.owner() : a.owner();
+  const int bits = a.fraction_bits() + b.fraction_bits();
+  const auto sizes = map.output_sizes(a.sizes(), b.sizes());
+  if (owner >= 0 && owner != rank()) return Secret(zeros_like_share(sizes), bits, owner);
+  return Secret(map(a.share(), b.share()), bits, owner);
+}
+
+Secret Engine::product(const ring::BilinearMap& map, const Secret& a_in, const Secret& b_in) {
+  Secret a = a_in, b = b_in;
+  while (a.fraction_bits() + b.fraction_bits() > product_limit()) {
+    Secret& larger = a.fraction_bits() >= b.fraction_bits() ? a : b;
+    if (larger.fraction_bits() <= precision()) break;
+    larger = settle(larger);
+  }
+  if (a.is_public() || b.is_public() || (a.is_owned() && a.owner() == b.owner())) {
+    return local_product(map, a, b);
+  }
+  map.output_sizes(a.sizes(), b.sizes());  // raises before anything is sent
+  return shared_product(map, a, b);
+}
+
+Secret Engine::square(const Secret& a_in) {
+  const Secret a = 2 * a_in.fraction_bits() > product_limit() ? settle(a_in) : a_in;
+  return is_local(a) ? local_product({ring::Bilinear::multiply, {}}, a, a) : shared_square(a);
+}
+
+Secret Engine::settle(const Secret& a) {
+  const int pending = a.fraction_bits() - precision();
+  return pending > 0 ? truncate(a, pending, {}) : a;
+}
+
+Secret Engine::truncate(const Secret& a, int bits, std::optional<Truncation> kind) {
+  if (bits < 1 || bits > 32 || bits > a.fraction_bits()) {
+    throw ConfigError(fmt::format("bits is {}; allowed are 1 to {}", bits, std::min(32, a.fraction_bits())));
+  }
+  if (is_local(a)) {
+    return Secret(at::bitwise_right_shift(a.share(), int64_t{bits}), a.fraction_bits() - bits, a.owner());
+  }
+  const Truncation standard = parties() == 2 ? Truncation::one_bit : Truncation::interactive;
+  const Truncation chosen = kind.value_or(config_.truncation.value_or(standard));
+  if (parties() > 2 && (chosen == Truncation::local || chosen == Truncation::one_bit)) {
+    throw ConfigError(fmt::format("truncation is {} with {} parties; allowed are interactive and exact",
+                                  name(chosen), parties()));
+  }
+  OperationScope scope(statistics_, "truncate");
+  return shared_truncate(a, bits, chosen);
+}
+
+Secret Engine::relu(const Secret& a, std::optional<Secret>* sign) {
+  const int shift = std::max(0, a.fraction_bits() - precision());
+  if (is_local(a)) {
+    if (sign != nullptr) *sign = at_least_zero(a);
+    const at::Tensor low = at::bitwise_right_shift(a.share(), int64_t{shift});
+    return Secret(at::clamp_min(low, 0), a.fraction_bits() - shift, a.owner());
+  }
+  OperationScope scope(statistics_, "relu");
+  return shared_relu(a, shift, sign);
+}
+
+Secret Engine::at_least_zero(const Secret& a) {
+  if (is_local(a)) {
+    // Another party's zeros stand for a value that it does not know.
+    const at::Tensor bit = holds(a) ? at::ge(a.share(), 0).to(at::kLong) : zeros_like_share(a.sizes());
+    return Secret(bit, 0, a.owner());
+  }
+  OperationScope scope(statistics_, "compare");
+  return shared_at_least_zero(a);
+}
+
+Secret Engine::maximum(const Secret& a_in, const Secret& b_in) {
+  const Secret a = settle(a_in), b = settle(b_in);
+  OperationScope scope(statistics_, "maximum");
+  return add(relu(subtract(a, b)), b);
+}
+
+Secret Engine::select(const Secret& bit, const Secret& a, const Secret& b) {
+  OperationScope scope(statistics_, "select");
+  return add(product({ring::Bilinear::multiply, {}}, bit, subtract(a, b)), b);
+}
+
+}  // namespace cryptensor::protocol

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// The operations on secrets that a front end calls. One call is one whole protocol with all its
+// rounds. Engines: additive (the real one) and plaintext (one process, the oracle of the tests).
+//
+// A value has its own number of fraction bits. Products are left untruncated ("pending") and settle
+// when somebody needs them: a comparison truncates in the same rounds. A product needs
+// |result| < 2^(62 - fraction bits), which is 2^30 for a product of two 16-bit fractions.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "protocol/secret.h"
+#include "protocol/statistics.h"
+#include "ring/bilinear.h"
+
+namespace cryptensor::protocol {
+
+// See cost.h for rounds and bytes, SECURITY.md for what each assumes. Errors in units of the last place.
+enum class Truncation : uint8_t {
+  local,        // 2 parties, -1..+1, and a wrong result with probability |x| / 2^64
+  one_bit,      // 2 parties, -1..0
+  interactive,  // any number, 0..+1 (an opened mask is used again where there is one)
+  exact,        // any number, 0: the floor
+};
+const char* name(Truncation kind);
+
+struct EngineConfig {
+  int precision = 16;
+  std::optional<Truncation> truncation;  // none: one_bit for two parties, else interactive
+};
+
+// One input tensor of the owner; the others may know the shape only, or nothing.
+struct Input {
+  at::Tensor values;                               // undefined: not given
+  std::optional<std::vector<int64_t>> sizes = {};  // known shape
+};
+
+class Engine {
+ public:
+  explicit Engine(EngineConfig config) : config_(config) {}
+  virtual ~Engine() = default;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  virtual int rank() const = 0;
+  virtual int parties() const = 0;
+  int precision() const { return config_.precision; }
+  Statistics& statistics() { return statistics_; }
+  virtual const char* provider() const = 0;
+
+  // Values of party `src`, owned by it. One round, in which the parties agree on src and shapes. Bad
+  // values or shapes raise on every party: RangeError, ConfigError, ShapeError.
+  virtual std::vector<Secret> input(const std::vector<Input>& inputs, int src) = 0;
+  Secret encode_public(const at::Tensor& values) const;
+  // Turns any operand into fresh additive shares. 0 rounds.
+  virtual Secret share(const Secret& x) = 0;
+
+  // Linear and local: 0 rounds.
+  Secret add(const Secret& a, const Secret& b);
+  Secret subtract(const Secret& a, const Secret& b);
+  Secret negate(const Secret& a) const;
+  Secret sum(const Secret& a, at::IntArrayRef dims, bool keepdim) const;
+  Secret cumulative_sum(const Secret& a, int64_t dim) const;
+  // By a public number, with as few fraction bits as it needs; may settle `a` first.
+  Secret scale(const Secret& a, double factor);
+  // Joins values (cat, stack): aligned to common fraction bits, ready for one arrangement of shares.
+  std::vector<Secret> aligned(const std::vector<Secret>& values) const;
+  Secret combined(const std::vector<Secret>& aligned_values, at::Tensor share) const;
+  // Replaces the elements that `destination` views. May settle `source` first.
+  void write(const Secret& destination, const Secret& source);
+
+  // Products are pending: fraction bits add up, operands settle first when too many would result.
+  Secret product(const ring::BilinearMap& map, const Secret& a, const Secret& b);
+  Secret square(const Secret& a);
+
+  Secret settle(const Secret& a);
+  Secret truncate(const Secret& a, int bits, std::optional<Truncation> kind);
+
+  // max(x, 0), truncated in the same rounds. With `sign`, also [x >= 0] with no fraction bits.
+  Secret relu(const Secret& a, std::optional<Secret>* sign = nullptr);
+  Secret at_least_zero(const Secret& a);
+  Secret maximum(const Secret& a, const Secret& b);
+  // bit ? a : b, for a bit without fraction bits.
+  Secret select(const Secret& bit, const Secret& a, const Secret& b);
+
+  // The only way to a clear value. dst: the rank that learns it; none: all. Undefined elsewhere.
+  virtual at::Tensor reveal(const Secret& a, std::optional<int> dst) = 0;
+
+  virtual void shutdown() = 0;
+  virtual void abort() = 0;
+
+  // Excess of fraction bits over two precisions that a product may have: averages by 2 to 16 are
+  // divisions that only move the point.
+  static constexpr int kSlackBits = 4;
+
+ protected:
+  // The value as this party's part of something with `owner`.
+  at::Tensor contribution(const Secret& x, int owner) const;
+  int owner_of_sum(const Secret& a, const Secret& b) const;
+  bool is_local(const Secret& a) const { return a.owner() != kShared; }
+  at::Tensor zeros_like_share(at::IntArrayRef sizes) const;
+  // Does this party hold the clear value of x?
+  bool holds(const Secret& x) const { return x.is_public() || x.owner() == rank(); }
+
+  virtual Secret shared_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) = 0;
+  virtual Secret shared_square(const Secret& a) = 0;
+  virtual Secret shared_truncate(const Secret& a, int bits, Truncation kind) = 0;
+  virtual Secret shared_relu(const Secret& a, int shift, std::optional<Secret>* sign) = 0;
+  virtual Secret shared_at_least_zero(const Secret& a) = 0;
+
+  EngineConfig config_;
+  Statistics statistics_;
+
+ private:
+  Secret raised(const Secret& a, int fraction_bits) const;
+  Secret local_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) const;
+  int product_limit() const { return 2 * config_.precision + kSlackBits; }
+};
+
+}  // namespace cryptensor::protocol

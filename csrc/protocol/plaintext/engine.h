@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// The oracle: the same operations by one process that knows everything. Truncations round down and
+// nothing fails by chance, so a protocol's result is this one within its declared error.
+#pragma once
+
+#include "protocol/engine.h"
+
+namespace cryptensor::protocol::plaintext {
+
+class PlaintextEngine final : public Engine {
+ public:
+  explicit PlaintextEngine(EngineConfig config);
+
+  int rank() const override { return 0; }
+  int parties() const override { return 1; }
+  const char* provider() const override { return "plaintext"; }
+
+  std::vector<Secret> input(const std::vector<Input>& inputs, int src) override;
+  Secret share(const Secret& x) override { return Secret(x.share().clone(), x.fraction_bits(), kShared); }
+  at::Tensor reveal(const Secret& a, std::optional<int> dst) override;
+  void shutdown() override {}
+  void abort() override {}
+
+ protected:
+  Secret shared_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) override;
+  Secret shared_square(const Secret& a) override;
+  Secret shared_truncate(const Secret& a, int bits, Truncation kind) override;
+  Secret shared_relu(const Secret& a, int shift, std::optional<Secret>* sign) override;
+  Secret shared_at_least_zero(const Secret& a) override;
+};
+
+}  // namespace cryptensor::protocol::plaintext

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// A value of the ring that some parties hold in parts.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "correlation/descriptor.h"
+
+namespace cryptensor::protocol {
+
+// Who knows a value. A rank: that party holds it in the clear and the other shares are zero.
+constexpr int kShared = -1;  // the shares of all parties add up to it
+constexpr int kPublic = -2;  // every party holds it in the clear
+
+// A value opened under a mask, for as long as the value stays what it is: two openings of different
+// values under one mask would show their difference.
+struct Opening {
+  correlation::MaskName mask;
+  at::Tensor masked;      // value + mask, at those who received it; as the storage, contiguous
+  at::Tensor mask_share;  // this party's part of the mask; undefined where it holds none
+};
+
+// What all views of one value share.
+struct Store {
+  at::Tensor base;  // int64, contiguous
+  int fraction_bits = 0;
+  int owner = kShared;
+  bool reused = false;  // a weight: its mask outlives a pass of the program
+  uint64_t version = 0;
+  std::optional<Opening> opening;
+};
+
+class Secret {
+ public:
+  Secret(at::Tensor share, int fraction_bits, int owner);
+
+  const at::Tensor& share() const { return share_; }
+  int fraction_bits() const { return store_->fraction_bits; }
+  int owner() const { return store_->owner; }
+  bool is_public() const { return owner() == kPublic; }
+  bool is_owned() const { return owner() >= 0; }
+  uint64_t version() const { return store_->version; }
+  const std::shared_ptr<Store>& store() const { return store_; }
+  int64_t numel() const { return share_.numel(); }
+  at::IntArrayRef sizes() const { return share_.sizes(); }
+
+  // The same elements in another arrangement: a view keeps its store, a copy gets its own.
+  Secret rearranged(at::Tensor share) const;
+  // The view as strides over a mask of the whole storage.
+  correlation::MaskView view_of(const correlation::MaskName& mask) const;
+
+ private:
+  Secret(at::Tensor share, std::shared_ptr<Store> store) : share_(std::move(share)), store_(std::move(store)) {}
+
+  at::Tensor share_;
+  std::shared_ptr<Store> store_;
+};
+
+}  // namespace cryptensor::protocol
