@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Secrets and engines. One call is one whole protocol, without the interpreter lock.
-#include <pybind11/functional.h>
 #include <pybind11/stl.h>
 #include <torch/extension.h>
 
@@ -17,7 +16,10 @@ namespace cryptensor::binding {
 namespace {
 
 using namespace protocol;
-using Rearrange = std::function<at::Tensor(at::Tensor)>;
+
+at::Tensor call(const py::function& fn, const at::Tensor& share) {
+  return THPVariable_Unpack(fn(share).ptr());
+}
 
 std::optional<Truncation> parse_truncation(const std::string& kind) {
   if (kind == "default") return std::nullopt;
@@ -118,11 +120,14 @@ void bind_secret(py::module_& m) {
       .def_property_readonly("version", &Secret::version)
       .def_property_readonly("is_public", &Secret::is_public)
       .def("same_storage", [](const Secret& a, const Secret& b) { return a.store() == b.store(); })
-      .def("rearrange", [](const Secret& s, const Rearrange& fn) { return s.rearranged(fn(s.share())); })
+      // fn may only move elements: views, permutations, copies.
+      .def("rearrange", [](const Secret& s, const py::function& fn) { return s.rearranged(call(fn, s.share())); })
       .def("rearrange_many",
-           [](const Secret& s, const std::function<std::vector<at::Tensor>(at::Tensor)>& fn) {
+           [](const Secret& s, const py::function& fn) {
              std::vector<Secret> out;
-             for (at::Tensor& t : fn(s.share())) out.push_back(s.rearranged(std::move(t)));
+             for (at::Tensor& t : fn(s.share()).cast<std::vector<at::Tensor>>()) {
+               out.push_back(s.rearranged(std::move(t)));
+             }
              return out;
            })
       .def("copy", [](const Secret& s) { return Secret(s.share().clone(), s.fraction_bits(), s.owner()); })
@@ -149,6 +154,10 @@ void bind_engine(py::module_& m) {
            py::arg("given"), py::arg("src"))
       .def("input_many", &enter, py::arg("given"), py::arg("src"))
       .def("public", &Engine::encode_public, release_gil())
+      .def("public", [](Engine& e, int64_t number) { return e.encode_public(at::scalar_tensor(number, at::kLong)); },
+           py::arg("number").noconvert(), release_gil())
+      .def("public", [](Engine& e, double number) { return e.encode_public(at::scalar_tensor(number, at::kDouble)); },
+           py::arg("number"), release_gil())
       .def("share", &Engine::share, release_gil())
       .def("add", &Engine::add, release_gil())
       .def("sub", &Engine::subtract, release_gil())
@@ -187,11 +196,11 @@ void bind_engine(py::module_& m) {
       .def("select", &Engine::select, release_gil())
       .def("combine",
            [](Engine& e, const std::vector<Secret>& values,
-              const std::function<at::Tensor(std::vector<at::Tensor>)>& fn) {
+              const py::function& fn) {
              const auto aligned = e.aligned(values);
              std::vector<at::Tensor> shares;
              for (const Secret& s : aligned) shares.push_back(s.share());
-             return e.combined(aligned, fn(std::move(shares)));
+             return e.combined(aligned, THPVariable_Unpack(fn(shares).ptr()));
            })
       .def("write", &Engine::write, release_gil())
       .def("reveal",

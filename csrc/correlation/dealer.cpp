@@ -6,6 +6,7 @@
 
 #include "core/buffer.h"
 #include "correlation/cpu/comparison_kernels.h"
+#include "crypto/mutant.h"
 #include "ring/words.h"
 
 namespace cryptensor::correlation {
@@ -16,6 +17,7 @@ uint64_t* words(const at::Tensor& t) { return reinterpret_cast<uint64_t*>(t.data
 // value -= what the parties before the last expand from `stream`.
 template <class T>
 void subtract_others(const std::vector<crypto::Prg>& prgs, uint64_t stream, T* value, size_t n) {
+  if (crypto::mutant::planted(crypto::mutant::kUnmaskedCorrection)) return;
   Buffer scratch(n * sizeof(T));
   for (size_t p = 0; p + 1 < prgs.size(); ++p) {
     prgs[p].fill(stream, 0, scratch.data(), n * sizeof(T));

@@ -6,6 +6,7 @@
 
 #include "core/errors.h"
 #include "correlation/dealer.h"
+#include "crypto/mutant.h"
 
 namespace cryptensor::correlation {
 
@@ -145,6 +146,10 @@ void serve_dealer(net::Channel& channel, int parties) {
       const Descriptor descriptor = Descriptor::parse(take(bytes, length), parties);
       Message corrections(descriptor.correction_bytes());
       dealer.deal(serial, descriptor, corrections.data());
+      if (crypto::mutant::planted(crypto::mutant::kCorrectionToAll)) {
+        channel.send(0, net::kCorrectionLane, Operation::dealer_correction, DType::bytes,
+                     Message(corrections.size()));
+      }
       channel.send(client, net::kCorrectionLane, Operation::dealer_correction, DType::bytes,
                    std::move(corrections));
     }

@@ -12,6 +12,7 @@
 
 #include "core/errors.h"
 #include "crypto/cpu/aes_vaes.h"
+#include "crypto/mutant.h"
 
 namespace cryptensor::crypto {
 namespace {
@@ -89,13 +90,16 @@ void Prg::fill(uint64_t stream, uint64_t line, void* destination, size_t n) cons
     throw RangeError("Prg::fill: " + std::to_string(n) + " bytes from line " +
                      std::to_string(line) + " go beyond the 2^62 lines of a stream");
   }
-  if (n > 0) draw(stream, line * kBlocksPerLine, destination, n);
+  if (n == 0) return;
+  draw(mutant::stream_of_fill(schedule_.data(), stream), line * kBlocksPerLine, destination, n);
+  mutant::spoil(schedule_.data(), destination, n);
 }
 
 Key Prg::subkey(uint64_t a, uint64_t b) const {
   check_fork();
   Key key;
-  draw(a | kSubkeyStream, b, key.bytes.data(), key.bytes.size());
+  draw(mutant::serial_of_subkey(a) | kSubkeyStream, b, key.bytes.data(), key.bytes.size());
+  mutant::mark(key.bytes.data());
   return key;
 }
 

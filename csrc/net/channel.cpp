@@ -134,8 +134,7 @@ Message Receive::wait() {
   const Subject& subject = state->subject;
   Counters& counters = state->channel->lanes[subject.header.lane].counters;
   const double waited_before = counters.wait_seconds;
-  blocking(subject, counters.wait_seconds,
-           [&] { state->pending->wait(state->channel->timeout); });
+  blocking(subject, counters.wait_seconds, [&] { state->pending->wait(state->channel->timeout); });
   uint64_t length;
   try {
     length = check(state->frame->span(), subject.header, state->rule);
@@ -191,8 +190,8 @@ std::unique_ptr<Receive> Channel::post(int peer, int lane, Operation operation, 
   std::unique_ptr<Pending> pending;
   blocking(subject, state_->lanes[lane].counters.wait_seconds,
            [&] { pending = state_->transport->post_receive(peer, lane, frame, rule); });
-  return std::unique_ptr<Receive>(new Receive(std::unique_ptr<Receive::State>(new Receive::State{
-      state_, subject, rule, std::move(frame), std::move(pending)})));
+  return std::unique_ptr<Receive>(new Receive(std::unique_ptr<Receive::State>(
+      new Receive::State{state_, subject, rule, std::move(frame), std::move(pending)})));
 }
 
 void Channel::send(int peer, int lane, Operation operation, DType dtype, Message message) {
@@ -202,8 +201,8 @@ void Channel::send(int peer, int lane, Operation operation, DType dtype, Message
     own.finish_oldest(to, state_->timeout);
   }
   const size_t bytes = message.size();
-  const Subject subject{
-      peer, state_->header(rank(), lane, to.next_send++, operation, dtype, bytes), true};
+  const Subject subject{peer, state_->header(rank(), lane, to.next_send++, operation, dtype, bytes),
+                        true};
   std::shared_ptr<const Bytes> frame = std::move(message).seal(subject.header);
   std::unique_ptr<Pending> pending;
   blocking(subject, own.counters.wait_seconds,

@@ -73,7 +73,7 @@ class Channel {
   void flush(int lane);  // those of one lane
 
   const Counters& counters(int lane) const;  // only ever grow
-  void abort();  // from any thread; see Transport::abort
+  void abort();                              // from any thread; see Transport::abort
 
   static constexpr size_t kMaxUnfinishedSends = 16;
   static constexpr size_t kMaxUnfinishedBytes = size_t{16} << 20;

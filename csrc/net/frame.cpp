@@ -71,10 +71,10 @@ void compare(const char* field, uint64_t got, uint64_t expected, std::string (*t
 }  // namespace
 
 const char* name(Operation operation) {
-  constexpr std::array kNames = {"handshake",      "announce",          "open_mask", "multiply",
-                                 "matmul",         "convolution",       "truncate",  "compare",
-                                 "reveal",         "dealer_seed",       "dealer_request",
-                                 "dealer_correction", "goodbye",        "test"};
+  constexpr std::array kNames = {"handshake", "announce",    "open_mask",      "multiply",
+                                 "matmul",    "convolution", "truncate",       "compare",
+                                 "reveal",    "dealer_seed", "dealer_request", "dealer_correction",
+                                 "goodbye",   "test"};
   const size_t index = static_cast<size_t>(operation) - 1;  // 0 wraps to a large number
   return index < kNames.size() ? kNames[index] : "unknown";
 }

@@ -67,19 +67,20 @@ bool contains(const std::string& text, const char* part) {
   return text.find(part) != std::string::npos;
 }
 
-// Gloo's errors differ only in their text.
+// Gloo's errors differ only in their text: "[file:line] cause. Advice".
 [[noreturn]] void translate(const std::exception& error) {
   if (const auto* of_torch = dynamic_cast<const c10::Error*>(&error)) {
     throw Error(of_torch->what_without_backtrace());
   }
   std::string text = error.what();
   if (contains(text, "enforce fail")) throw Error(text);
-  // "[file:line] what happened": the place in Gloo helps nobody.
   const size_t place = text.find("] ");
   if (!text.empty() && text[0] == '[' && place != std::string::npos) text.erase(0, place + 2);
+  text.resize(std::min(text.size(), text.find(". ")));
   if (contains(text, "Timed out")) throw PeerTimeout(text);
-  // "Connection closed by peer", "reset by peer", "Broken pipe", "... caused pair closure", and
-  // the many ways in which a network can be unreachable.
+  if (contains(text, "pair closure")) throw PeerLost("another operation timed out before");
+  // "Connection closed by peer", "reset by peer", "Broken pipe" and the many ways in which a
+  // network can be unreachable.
   throw PeerLost(text);
 }
 
@@ -109,15 +110,15 @@ class Link {
     return post([&] { return backend_->recv(tensors, peer, tag); });
   }
 
-  static void wait(Work& work, Clock::time_point deadline) {
+  void wait(Work& work, Clock::time_point deadline) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
-    bool done = false;
     try {
-      done = work->wait(std::max(left, milliseconds(1)));  // 0 would mean no limit
+      if (work->wait(std::max(left, milliseconds(1)))) return;  // 0 would mean no limit
     } catch (const std::exception& error) {
+      check_aborted();
       translate(error);
     }
-    if (!done) throw PeerLost("the operation was aborted");
+    throw PeerLost("the operation was aborted");
   }
 
   void abandon(std::vector<Work> works) {
@@ -145,9 +146,13 @@ class Link {
         at::TensorOptions(at::kByte));
   }
 
+  void check_aborted() const {
+    if (aborted_) throw PeerLost("this party has aborted");
+  }
+
   template <class Operation>
   Work post(Operation operation) {
-    if (aborted_) throw PeerLost("this party has aborted");
+    check_aborted();
     try {
       return operation();
     } catch (const std::exception& error) {
@@ -174,7 +179,7 @@ class Works {
   Link& link() { return *link_; }
   int size() const { return static_cast<int>(works_.size()); }
   void add(Work work) { works_.push_back(std::move(work)); }
-  void wait(int index, Clock::time_point deadline) { Link::wait(works_[index], deadline); }
+  void wait(int index, Clock::time_point deadline) { link_->wait(works_[index], deadline); }
   void finished() { works_.clear(); }
 
  private:

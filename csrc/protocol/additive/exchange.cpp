@@ -69,6 +69,9 @@ void Exchange::run() {
       from += item.numel;
     }
   }
+  for (Item& item : items_) {  // what has no elements is not sent
+    if (!item.sum.defined() && item.numel == 0) item.sum = at::empty(item.sizes, at::kLong);
+  }
 }
 
 }  // namespace cryptensor::protocol::additive

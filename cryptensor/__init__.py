@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""cryptensor: secure multi-party computation on PyTorch tensors.
+
+    import cryptensor as ct
+
+    def infer(model, images):                     # runs at every party
+        secret_model = ct.encrypt(model, src=0)   # party 0 owns the weights
+        secret_x = ct.cryptensor(images, src=1)   # party 1 owns the images
+        return secret_model(secret_x).reveal(dst=1)
+
+    results = ct.launch(infer, model, images, parties=2)
+"""
+
+import torch as _torch  # noqa: F401  _C links against libraries that torch loads
+
+from . import aten, errors, functions  # aten and functions fill the tables of CrypTensor
+from .data import cryptensor
+from .launch import launch, progress, simulate
+from .nn import decrypt, encrypt
+from .profiler import reset_stats, stats
+from .session import init, rank, shutdown, world_size
+from .tensor import CrypTensor
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CrypTensor",
+    "cryptensor",
+    "decrypt",
+    "encrypt",
+    "errors",
+    "init",
+    "launch",
+    "progress",
+    "rank",
+    "reset_stats",
+    "shutdown",
+    "simulate",
+    "stats",
+    "world_size",
+]

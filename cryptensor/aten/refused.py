@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""Operations that are refused by name: reads of a secret, and functions without a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ..tensor import CrypTensor, public_values, refuse_leak
+from .fallback import refusal
+from .table import implements
+
+aten = torch.ops.aten
+
+_READS = {
+    aten.nonzero.default: "nonzero, whose shape depends on the values,",
+    aten.nonzero_static.default: "nonzero_static",
+    aten.masked_select.default: "masked_select, whose shape depends on the mask,",
+    aten.is_nonzero.default: "bool(x)",
+    aten.equal.default: "torch.equal",
+    aten.allclose.default: "torch.allclose",
+    aten._unique2.default: "unique, whose shape depends on the values,",
+    aten.unique_dim.default: "unique, whose shape depends on the values,",
+    aten.unique_consecutive.default: "unique, whose shape depends on the values,",
+    aten.bincount.default: "bincount, whose shape depends on the values,",
+    aten.histc.default: "histc",
+    aten.set_.default: "set_",
+    aten.set_.source_Tensor: "set_",
+    aten.set_.source_Storage: "set_",
+    aten.set_.source_Storage_storage_offset: "set_",
+    aten.repeat_interleave.Tensor: "repeat_interleave by secret counts",
+}
+
+_NO_FUNCTION = "Functions such as exp, log and division by a secret have no protocol yet."
+_NO_TRAINING = "Random masks have no protocol yet: call model.eval() before encrypt(model)."
+_NO_ORDER = "Use torch.amax for the largest value; positions of values have no protocol yet."
+
+_WITHOUT_PROTOCOL = {
+    _NO_FUNCTION: (
+        aten.exp.default,
+        aten.exp2.default,
+        aten.expm1.default,
+        aten.log.default,
+        aten.log2.default,
+        aten.log10.default,
+        aten.log1p.default,
+        aten.reciprocal.default,
+        aten.sqrt.default,
+        aten.rsqrt.default,
+        aten.sigmoid.default,
+        aten.tanh.default,
+        aten.erf.default,
+        aten.sin.default,
+        aten.cos.default,
+        aten._softmax.default,
+        aten._safe_softmax.default,
+        aten._log_softmax.default,
+        aten.gelu.default,
+        aten.silu.default,
+        aten.mish.default,
+        aten.elu.default,
+        aten.softplus.default,
+        aten.hardswish.default,
+        aten.hardsigmoid.default,
+        aten.native_layer_norm.default,
+        aten.native_group_norm.default,
+        aten._fused_rms_norm.default,
+        aten.linalg_vector_norm.default,
+        aten.floor.default,
+        aten.round.default,
+        aten.trunc.default,
+        aten.remainder.Scalar,
+        aten.remainder.Tensor,
+        aten.div.Tensor_mode,
+        aten.div.Scalar_mode,
+    ),
+    _NO_TRAINING: (
+        aten.native_dropout.default,
+        aten.bernoulli.default,
+        aten.bernoulli.p,
+        aten.bernoulli_.float,
+        aten.rand_like.default,
+        aten.randn_like.default,
+        aten.randint_like.default,
+        aten.normal_.default,
+        aten.uniform_.default,
+        aten.multinomial.default,
+    ),
+    _NO_ORDER: (
+        aten.sort.default,
+        aten.sort.stable,
+        aten.topk.default,
+        aten.argsort.default,
+        aten.argmax.default,
+        aten.argmin.default,
+        aten.max.dim,
+        aten.min.dim,
+        aten.median.default,
+        aten.median.dim,
+        aten.kthvalue.default,
+        aten.cummax.default,
+        aten.max_pool2d_with_indices.default,
+        aten.max_pool3d_with_indices.default,
+        aten.adaptive_max_pool2d.default,
+    ),
+}
+
+
+def _leaking(action: str) -> Callable[..., Any]:
+    def handler(*args: Any, **kwargs: Any) -> Any:
+        refuse_leak(action)
+
+    handler.refuses = True  # type: ignore[attr-defined]
+    return handler
+
+
+for _operation, _action in _READS.items():
+    implements(_operation)(_leaking(_action))
+for _advice, _operations in _WITHOUT_PROTOCOL.items():
+    for _operation in _operations:
+        implements(_operation)(refusal(_operation, _advice))
+
+
+@implements(aten._local_scalar_dense.default)
+def local_scalar(x: CrypTensor) -> float | int | bool:
+    """x.item(): allowed for public values only."""
+    if not x.is_public:
+        refuse_leak(".item()")
+    return public_values(x).item()
+
+
+@implements(aten._has_same_storage_numel.default)
+def has_same_storage_numel(x: Any, other: Any) -> bool:
+    """Asked by autograd for gradients of views; the wrappers have no storage."""
+    return x.numel() == other.numel()
+
+
+@implements(aten.is_pinned.default)
+def is_pinned(x: Any, device: Any = None) -> bool:
+    return False

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""The settings of a session: checked once, never changed afterwards."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from .errors import ConfigError
+
+PROVIDERS = ("third_party", "first_party")
+TRUNCATIONS = ("default", "local", "interactive", "exact")
+# A day: longer waits are a mistake in the unit, not a wish.
+MAX_SECONDS = 86_400.0
+MAX_THREADS = 1_024
+# The frame header carries the rank of a sender in 16 bits; the dealer takes one more rank.
+MAX_PARTIES = 65_534
+MIN_PRECISION = 8
+MAX_PRECISION = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What all parties of a session have to agree on, and how long they wait for each other.
+
+    parties: number of computing parties; the dealer is not one of them.
+    provider: who makes the correlated randomness. "third_party" is a process of its own,
+      "first_party" is party 0 itself, which then can read every secret: simulation only.
+    timeout: seconds to wait for a peer in the middle of an operation.
+    precision: fraction bits of an encoded number.
+    truncation: how a product goes back to `precision` fraction bits.
+    threads: torch threads of each party.
+    insecure_ok: permits "first_party" between hosts.
+    setup_timeout: seconds to wait for all ranks to come.
+    """
+
+    parties: int = 2
+    provider: str = "third_party"
+    timeout: float = 30.0
+    precision: int = 16
+    truncation: str = "default"
+    threads: int = 1
+    insecure_ok: bool = False
+    setup_timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        _check_integer("parties", self.parties, 2, MAX_PARTIES)
+        _check_choice("provider", self.provider, PROVIDERS)
+        _check_seconds("timeout", self.timeout)
+        _check_integer("precision", self.precision, MIN_PRECISION, MAX_PRECISION)
+        _check_choice("truncation", self.truncation, TRUNCATIONS)
+        _check_integer("threads", self.threads, 1, MAX_THREADS)
+        if not isinstance(self.insecure_ok, bool):
+            raise _refusal("insecure_ok", self.insecure_ok, "True or False")
+        _check_seconds("setup_timeout", self.setup_timeout)
+
+    @property
+    def ranks(self) -> int:
+        """Processes (or threads) in all: the parties, and the dealer where it is apart."""
+        return self.parties + (1 if self.provider == "third_party" else 0)
+
+    def agreement(self) -> dict[str, object]:
+        """The settings that must be equal at all ranks."""
+        shared = ("parties", "provider", "precision", "truncation")
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name in shared}
+
+
+def _refusal(name: str, value: object, allowed: str) -> ConfigError:
+    return ConfigError(f"{name} is {value!r}; it must be {allowed}")
+
+
+def _check_integer(name: str, value: object, low: int, high: int) -> None:
+    # bool is an int in Python, but parties=True is never meant.
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise _refusal(name, value, f"an integer from {low} to {high}")
+
+
+def _check_seconds(name: str, value: object) -> None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not 0 < value <= MAX_SECONDS:
+        raise _refusal(name, value, f"a number of seconds above 0 and at most {MAX_SECONDS:g}")
+
+
+def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in allowed:
+        raise _refusal(name, value, "one of " + ", ".join(map(repr, allowed)))

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Every error that cryptensor raises. All derive from Error; no message holds a secret value.
+
+RangeError, ShapeError and ConfigError are ValueErrors too; UnsupportedOperation is a
+NotImplementedError, so that code written for plain tensors can catch the class it knows.
+"""
+
+from __future__ import annotations
+
+from ._C import (
+    ConfigError,
+    EntropyError,
+    Error,
+    PeerLost,
+    PeerTimeout,
+    ProtocolError,
+    RangeError,
+    SetupError,
+    ShapeError,
+)
+
+__all__ = [
+    "ConfigError",
+    "EntropyError",
+    "Error",
+    "PeerLost",
+    "PeerTimeout",
+    "ProtocolError",
+    "PublicSinkError",
+    "RangeError",
+    "RemoteError",
+    "SecretLeakError",
+    "SetupError",
+    "ShapeError",
+    "UnsupportedOperation",
+]
+
+
+class SecretLeakError(Error):
+    """The program asked for a secret in the clear without calling reveal()."""
+
+
+class PublicSinkError(Error):
+    """A secret would be written into a plain tensor, which every party could read."""
+
+
+class UnsupportedOperation(Error, NotImplementedError):  # noqa: N818  io's name
+    """A PyTorch operation that has no secure implementation here."""
+
+
+class RemoteError(Error):
+    """Another party raised; the message carries its traceback."""

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: MIT
+"""Runs a function at all parties on this machine: in processes, or in threads."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+from collections.abc import Callable
+
+from . import _C, rendezvous, session
+from .config import Settings
+from .errors import ConfigError, SecretLeakError
+from .failure import Failure, remote_error
+from .processes import PartyProcess, Progress, stop, watch
+
+
+def launch(
+    fn: Callable,
+    *args,
+    parties: int = 2,
+    provider: str = "third_party",
+    timeout: float = 30.0,
+    precision: int = 16,
+    truncation: str = "default",
+    threads: int = 1,
+    insecure_ok: bool = False,
+    setup_timeout: float = 10.0,
+    on_progress: Progress | None = None,
+    **kwargs,
+) -> list:
+    """Calls fn(*args, **kwargs) in one process per party and returns the results by party.
+
+    The processes are fresh interpreters that talk over the loopback interface; the third-party
+    dealer is one process more. fn, its arguments and its results may be anything that cloudpickle
+    takes, closures included. `on_progress(party, message)` is called here for every
+    `progress(message)` there.
+
+    Raises ConfigError for a bad setting or what cannot be pickled, and RemoteError when a party
+    raises or dies: its `party`, `kind`, `message` and `remote_traceback` tell of the first cause,
+    `failures` of all. All processes have ended when launch returns or raises, Ctrl-C included.
+    """
+    settings = Settings(
+        parties=parties,
+        provider=provider,
+        timeout=timeout,
+        precision=precision,
+        truncation=truncation,
+        threads=threads,
+        insecure_ok=insecure_ok,
+        setup_timeout=setup_timeout,
+    )
+    _check_progress(on_progress)
+    work = _memory_file(_pickled(fn, args, kwargs))
+    processes: list[PartyProcess] = []
+    try:
+        store = rendezvous.serve_loopback_store()
+        for rank in range(settings.ranks):
+            processes.append(PartyProcess(rank, settings, store.port, work))
+        failures = watch(processes, on_progress)
+        computing = [process for process in processes if not process.is_dealer]
+        # A dealer that fails after the last result has nothing left to spoil.
+        if failures and not all(party.done for party in computing):
+            raise remote_error(failures)
+        return [party.result() for party in computing]
+    finally:
+        stop(processes)
+        os.close(work)
+
+
+def simulate(
+    fn: Callable,
+    *args,
+    parties: int = 2,
+    provider: str = "third_party",
+    timeout: float = 30.0,
+    precision: int = 16,
+    truncation: str = "default",
+    on_progress: Progress | None = None,
+    **kwargs,
+) -> list:
+    """The same as `launch` in threads of this process: for notebooks, tests and debuggers.
+
+    Every party gets a deep copy of the arguments. The threads share torch's settings.
+    """
+    settings = Settings(
+        parties=parties,
+        provider=provider,
+        timeout=timeout,
+        precision=precision,
+        truncation=truncation,
+    )
+    _check_callable(fn)
+    _check_progress(on_progress)
+    copies = [_copied(args, kwargs) for _ in range(parties)]
+    run = _Simulation(settings, on_progress)
+    return run(fn, copies)
+
+
+def progress(message: object) -> None:
+    """Sends a small message to the `on_progress` of whoever started the parties, if anyone."""
+    session.current().report(message)
+
+
+class _Simulation:
+    """The threads of one `simulate`, with the hub that connects them."""
+
+    def __init__(self, settings: Settings, on_progress: Progress | None) -> None:
+        self._settings = settings
+        self._on_progress = on_progress
+        self._hub = _C.MemoryHub(settings.ranks)
+        self._results: list = [None] * settings.parties
+        self._failures: list[Failure] = []
+        self._lock = threading.Lock()
+
+    def __call__(self, fn: Callable, copies: list[tuple[tuple, dict]]) -> list:
+        work = [(rank, fn, *copies[rank]) for rank in range(self._settings.parties)]
+        work += [(rank, None, (), {}) for rank in range(len(work), self._settings.ranks)]
+        threads = [
+            threading.Thread(target=self._party, args=item, name=f"party {item[0]}", daemon=True)
+            for item in work
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            for rank in range(self._settings.ranks):
+                self._hub.abort(rank)
+            raise
+        if any(failure.party < self._settings.parties for failure in self._failures):
+            raise remote_error(self._failures)
+        return self._results
+
+    def _party(self, rank: int, fn: Callable | None, args: tuple, kwargs: dict) -> None:
+        try:
+            opened = session.open_session(self._hub.transport(rank), rank, self._settings)
+            if opened is None:
+                return
+            opened.report = lambda message: self._report(rank, message)
+            self._results[rank] = fn(*args, **kwargs)
+            session.shutdown()
+        except BaseException as error:
+            name = f"party {rank}" if fn is not None else f"the dealer (rank {rank})"
+            with self._lock:
+                self._failures.append(Failure.of_exception(rank, name, error))
+            self._hub.abort(rank)
+
+    def _report(self, rank: int, message: object) -> None:
+        if self._on_progress is not None:
+            with self._lock:
+                self._on_progress(rank, message)
+
+
+def _pickled(fn: Callable, args: tuple, kwargs: dict) -> bytes:
+    _check_callable(fn)
+    try:
+        from cloudpickle import dumps
+    except ImportError as error:
+        raise ImportError("ct.launch needs cloudpickle: pip install cloudpickle") from error
+    named = {"fn": fn, **{f"argument {i}": arg for i, arg in enumerate(args)}, **kwargs}
+    try:
+        return dumps((fn, args, kwargs))
+    except SecretLeakError:
+        raise
+    except Exception as error:
+        culprit = next((name for name, value in named.items() if not _takes(dumps, value)), "fn")
+        raise ConfigError(
+            f"{culprit} cannot be sent to the parties: it must be something that cloudpickle takes "
+            f"({type(error).__name__}: {error})"
+        ) from error
+
+
+def _takes(dumps: Callable, value: object) -> bool:
+    try:
+        dumps(value)
+    except Exception:
+        return False
+    return True
+
+
+def _copied(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    try:
+        return copy.deepcopy((args, kwargs))
+    except SecretLeakError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            "the arguments cannot be given to the parties: each must be something that "
+            f"copy.deepcopy takes ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _check_callable(fn: object) -> None:
+    if not callable(fn):
+        raise ConfigError(f"fn is {fn!r}; it must be a function that every party calls")
+
+
+def _check_progress(on_progress: object) -> None:
+    if on_progress is not None and not callable(on_progress):
+        raise ConfigError(f"on_progress is {on_progress!r}; it must be None or callable")
+
+
+def _memory_file(content: bytes) -> int:
+    descriptor = os.memfd_create("cryptensor-work")
+    with os.fdopen(os.dup(descriptor), "wb") as file:
+        file.write(content)
+    return descriptor

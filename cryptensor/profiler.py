@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""What a session's operations cost: calls, rounds, bytes and waiting, per operation."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from .session import current
+
+_COLUMNS = ("operation", "calls", "rounds", "online bytes", "dealer bytes", "wait s")
+
+
+@dataclass(frozen=True, slots=True)
+class OperationStats:
+    """One operation's counters at one party."""
+
+    operation: str
+    calls: int = 0
+    rounds: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    messages: int = 0
+    dealer_bytes: int = 0
+    wait_seconds: float = 0.0
+
+    def cells(self) -> tuple[str, ...]:
+        return (
+            self.operation,
+            f"{self.calls:,}",
+            f"{self.rounds:,}",
+            f"{self.bytes_sent:,}",
+            f"{self.dealer_bytes:,}",
+            f"{self.wait_seconds:.4f}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counters of one party at one moment. Holds no secret and can be pickled.
+
+    "Online bytes" are the bytes that this party sent to the other parties.
+    """
+
+    operations: tuple[OperationStats, ...]
+    reveals: int = 0
+
+    @classmethod
+    def of(cls, engine) -> Stats:
+        names = OperationStats.__slots__
+        rows = (OperationStats(**{n: row[n] for n in names if n in row}) for row in engine.stats())
+        return cls(tuple(rows), engine.reveals())
+
+    @property
+    def calls(self) -> int:
+        return self._total("calls")
+
+    @property
+    def rounds(self) -> int:
+        return self._total("rounds")
+
+    @property
+    def bytes_sent(self) -> int:
+        return self._total("bytes_sent")
+
+    @property
+    def bytes_received(self) -> int:
+        return self._total("bytes_received")
+
+    @property
+    def messages(self) -> int:
+        return self._total("messages")
+
+    @property
+    def dealer_bytes(self) -> int:
+        return self._total("dealer_bytes")
+
+    @property
+    def wait_seconds(self) -> float:
+        return self._total("wait_seconds")
+
+    def __getitem__(self, operation: str) -> OperationStats:
+        for row in self.operations:
+            if row.operation == operation:
+                return row
+        known = ", ".join(row.operation for row in self.operations) or "none"
+        raise KeyError(f"no operation {operation!r} was counted; counted: {known}")
+
+    def total(self) -> OperationStats:
+        """The sum over all operations, under the name "total"."""
+        counters = OperationStats.__slots__[1:]
+        return OperationStats("total", **{name: self._total(name) for name in counters})
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain numbers and strings, ready for JSON."""
+        return {
+            "operations": [asdict(row) for row in self.operations],
+            "total": asdict(self.total()),
+            "reveals": self.reveals,
+        }
+
+    def __repr__(self) -> str:
+        rows = [_COLUMNS, *(row.cells() for row in self._rows())]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
+        lines = [_aligned(row, widths) for row in rows]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        return "\n".join([*lines, f"reveals: {self.reveals}"])
+
+    def __rich__(self):
+        """The same as a rich table; only rich itself calls this."""
+        from rich.table import Table
+
+        table = Table(caption=f"reveals: {self.reveals}")
+        for name in _COLUMNS:
+            table.add_column(name, justify="left" if name == "operation" else "right")
+        for row in self._rows():
+            table.add_row(*row.cells())
+        return table
+
+    def _rows(self) -> tuple[OperationStats, ...]:
+        return (*self.operations, self.total())
+
+    def _total(self, name: str):
+        return sum(getattr(row, name) for row in self.operations)
+
+
+def stats() -> Stats:
+    """What the operations of the current session cost so far."""
+    return Stats.of(current().engine)
+
+
+def reset_stats() -> None:
+    """Sets all counters of the current session to zero."""
+    current().engine.reset_stats()
+
+
+def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
+    first, *numbers = row
+    cells = [first.ljust(widths[0])]
+    cells += [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
+    return "  ".join(cells).rstrip()

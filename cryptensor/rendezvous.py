@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: MIT
+"""How the ranks of a session find each other: a store, a roll call, a Gloo backend.
+
+Everything here happens before the first secret exists. The default process group of
+torch.distributed is neither used nor changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import itertools
+import json
+import os
+import socket
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from torch.distributed import PrefixStore, ProcessGroupGloo, Store, TCPStore
+
+from .config import Settings
+from .errors import ConfigError, SetupError
+
+LOOPBACK = "127.0.0.1"
+_POLL_SECONDS = 0.02
+_READ_TIMEOUT = timedelta(seconds=5)
+_meetings = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Where a rank meets the others."""
+
+    rank: int
+    size: int
+    host: str
+    port: int
+    hosts_store: bool
+    loopback: bool
+    run: str = "0"
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def from_environment() -> Meeting:
+    """Reads the variables that torchrun sets. Raises ConfigError naming a missing or bad one."""
+    size = _integer_variable("WORLD_SIZE", 2, 65_535)
+    rank = _integer_variable("RANK", 0, size - 1)
+    host = _variable("MASTER_ADDR", "the address of rank 0")
+    port = _integer_variable("MASTER_PORT", 1, 65_535)
+    # torchrun's own agent may already serve a store at that port; then no rank does.
+    agent_serves = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    one_host = os.environ.get("LOCAL_WORLD_SIZE") == str(size)
+    return Meeting(
+        rank=rank,
+        size=size,
+        host=host,
+        port=port,
+        hosts_store=rank == 0 and not agent_serves,
+        loopback=one_host or is_loopback(host),
+        run=os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"),
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """True when every address of the host is a loopback address."""
+    try:
+        found = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    return bool(found) and all(ipaddress.ip_address(a.split("%")[0]).is_loopback for a in found)
+
+
+def serve_loopback_store() -> TCPStore:
+    """A store on a free port of the loopback interface. Listens nowhere else."""
+    with socket.create_server((LOOPBACK, 0), backlog=128) as listener:
+        port = listener.getsockname()[1]
+        # TCPStore would listen on all interfaces; a socket of ours keeps it at home.
+        return _served_store(LOOPBACK, port, timedelta(seconds=30), listener.detach())
+
+
+def open_store(meeting: Meeting, seconds: float) -> Store:
+    """Connects to the store of a meeting, or serves it. Raises SetupError after `seconds`."""
+    timeout = timedelta(seconds=seconds)
+    if meeting.hosts_store:
+        store = _serve(meeting, timeout)
+    else:
+        _wait_for_port(meeting, seconds)
+        try:
+            store = TCPStore(
+                meeting.host, meeting.port, None, False, timeout, wait_for_workers=False
+            )
+        except RuntimeError as error:
+            raise SetupError(
+                f"rank {meeting.rank}: {meeting.address} answers, but not as a store of "
+                f"torch.distributed; check MASTER_PORT ({_first_line(error)})"
+            ) from error
+    # A later init() of the same processes must not meet the keys of an earlier one.
+    return PrefixStore(f"cryptensor/{meeting.run}/{next(_meetings)}", store)
+
+
+def roll_call(store: Store, meeting: Meeting, settings: Settings, seconds: float) -> None:
+    """Returns when every rank came with the same settings.
+
+    Raises SetupError naming the ranks that did not come within `seconds`, and ConfigError naming
+    the first setting that differs.
+    """
+    mine = json.dumps(settings.agreement())
+    missing = set(range(meeting.size)) - {meeting.rank}
+    start = time.monotonic()
+    try:
+        store.set(f"came/{meeting.rank}", mine)
+        while missing:
+            missing = {r for r in missing if not store.check([f"came/{r}"])}
+            if missing and time.monotonic() - start > seconds:
+                raise SetupError(_absent(meeting, missing, seconds))
+            if missing:
+                time.sleep(_POLL_SECONDS)
+        records = {r: store.get(f"came/{r}").decode() for r in range(meeting.size)}
+        _leave_together(store, meeting)
+    except SetupError:
+        raise
+    except RuntimeError as error:
+        # Rank 0 gave up a moment before this rank and took the store with it.
+        raise SetupError(_absent(meeting, missing, time.monotonic() - start)) from error
+    for rank, record in records.items():
+        _check_agreement(settings, json.loads(record), meeting.rank, rank)
+
+
+def connect_gloo(store: Store, meeting: Meeting, seconds: float) -> ProcessGroupGloo:
+    """A Gloo backend of our own over the ranks of the meeting."""
+    options = ProcessGroupGloo._Options()
+    options._devices = [_gloo_device(meeting)]
+    options._timeout = timedelta(seconds=seconds)
+    try:
+        return ProcessGroupGloo(PrefixStore("gloo", store), meeting.rank, meeting.size, options)
+    except RuntimeError as error:
+        raise SetupError(
+            f"rank {meeting.rank}: all {meeting.size} ranks came, but Gloo could not connect them "
+            f"within {seconds:g} s ({_first_line(error)}); check firewalls and GLOO_SOCKET_IFNAME"
+        ) from error
+
+
+def _gloo_device(meeting: Meeting):
+    if meeting.loopback:
+        return ProcessGroupGloo.create_device(hostname=LOOPBACK)
+    interface = os.environ.get("GLOO_SOCKET_IFNAME", "").split(",")[0]
+    if interface:
+        return ProcessGroupGloo.create_device(interface=interface)
+    return ProcessGroupGloo.create_device(hostname=_own_address(meeting))
+
+
+def _own_address(meeting: Meeting) -> str:
+    """The local address from which the meeting's host is reached. Sends nothing."""
+    family, kind, _, _, address = socket.getaddrinfo(
+        meeting.host, meeting.port, type=socket.SOCK_DGRAM
+    )[0]
+    with socket.socket(family, kind) as probe:
+        probe.connect(address)
+        return probe.getsockname()[0]
+
+
+def _serve(meeting: Meeting, timeout: timedelta) -> TCPStore:
+    try:
+        if meeting.loopback and is_loopback(meeting.host):
+            with socket.create_server((LOOPBACK, meeting.port), backlog=128) as listener:
+                return _served_store(meeting.host, meeting.port, timeout, listener.detach())
+        return _served_store(meeting.host, meeting.port, timeout, None)
+    except (OSError, RuntimeError) as error:
+        raise SetupError(
+            f"rank 0 cannot serve the store at {meeting.address}: {_first_line(error)}; choose "
+            "another MASTER_PORT, or end the program that holds it"
+        ) from error
+
+
+def _served_store(host: str, port: int, timeout: timedelta, descriptor: int | None) -> TCPStore:
+    return TCPStore(
+        host,
+        port,
+        None,
+        True,
+        timeout,
+        wait_for_workers=False,
+        multi_tenant=descriptor is None,
+        master_listen_fd=descriptor,
+    )
+
+
+def _wait_for_port(meeting: Meeting, seconds: float) -> None:
+    # TCPStore's own attempt takes twice its timeout and logs a stack trace.
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((meeting.host, meeting.port), timeout=1.0).close()
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise SetupError(
+                    f"rank {meeting.rank} of {meeting.size}: rank 0 did not come within "
+                    f"{seconds:g} s: nothing answers at {meeting.address} ({error}); start rank 0, "
+                    "or check MASTER_ADDR and MASTER_PORT"
+                ) from error
+        time.sleep(_POLL_SECONDS)
+
+
+def _leave_together(store: Store, meeting: Meeting) -> None:
+    # Rank 0 may serve the store: it stays until the others have read every record.
+    store.set(f"read/{meeting.rank}", "")
+    if meeting.hosts_store:
+        # A rank that dies here is noticed, and named, by the next step.
+        with contextlib.suppress(RuntimeError):
+            store.wait([f"read/{r}" for r in range(meeting.size)], _READ_TIMEOUT)
+
+
+def _absent(meeting: Meeting, missing: set[int], seconds: float) -> str:
+    names = ", ".join(map(str, sorted(missing)))
+    noun, them = ("rank", "it") if len(missing) == 1 else ("ranks", "them")
+    return (
+        f"rank {meeting.rank} of {meeting.size}: {noun} {names} did not come within "
+        f"{seconds:.3g} s (meeting at {meeting.address}); start {them} with the same MASTER_ADDR, "
+        "MASTER_PORT and WORLD_SIZE, or raise setup_timeout"
+    )
+
+
+def _check_agreement(settings: Settings, theirs: dict, rank: int, other: int) -> None:
+    for name, value in settings.agreement().items():
+        if theirs.get(name) != value:
+            raise ConfigError(
+                f"{name} is {value!r} at rank {rank} and {theirs.get(name)!r} at rank {other}; "
+                "it must be the same at all ranks"
+            )
+
+
+def _variable(name: str, meaning: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise ConfigError(
+            f"init() needs the environment variable {name} ({meaning}), which is not set; start "
+            "the program with torchrun, or use ct.launch or ct.simulate"
+        )
+    return value
+
+
+def _integer_variable(name: str, low: int, high: int) -> int:
+    allowed = f"an integer from {low} to {high}"
+    text = _variable(name, allowed)
+    if not text.isdecimal() or not low <= int(text) <= high:
+        raise ConfigError(f"the environment variable {name} is {text!r}; it must be {allowed}")
+    return int(text)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""The session of a thread: which engine its secret tensors compute on.
+
+A party is a thread or a process. Each thread has its own stack of sessions, so that simulated
+parties of one process never see each other's engine.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from . import _C, rendezvous
+from .config import Settings
+from .errors import ConfigError, Error
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """An engine, the settings that it was made with, and what has to live as long.
+
+    `report` takes progress messages on their way to whoever started the parties.
+    """
+
+    engine: object
+    config: Settings
+    report: Callable[[object], None] = field(default=lambda message: None, repr=False)
+    keep: tuple = field(default=(), repr=False)
+
+
+class _Stack(threading.local):
+    def __init__(self) -> None:
+        self.sessions: list[Session] = []
+
+
+_stack = _Stack()
+
+
+def current() -> Session:
+    """The innermost session of this thread. Raises Error when there is none."""
+    try:
+        return _stack.sessions[-1]
+    except IndexError:
+        raise Error(
+            "no session in this thread: run the function with ct.launch(fn, ...) or "
+            "ct.simulate(fn, ...), or call ct.init() in a program that torchrun started"
+        ) from None
+
+
+def is_active() -> bool:
+    """True when this thread has a session."""
+    return bool(_stack.sessions)
+
+
+def push(session: Session) -> Session:
+    """Makes a session the current one of this thread."""
+    _stack.sessions.append(session)
+    return session
+
+
+def pop() -> Session:
+    """Takes the current session off this thread's stack without closing it."""
+    session = current()
+    _stack.sessions.pop()
+    return session
+
+
+def init(
+    *,
+    provider: str = "third_party",
+    timeout: float = 30.0,
+    precision: int = 16,
+    truncation: str = "default",
+    threads: int | None = None,
+    insecure_ok: bool = False,
+    setup_timeout: float = 60.0,
+) -> None:
+    """Starts a session in a program that torchrun started, once per process.
+
+    With the third-party provider the last rank becomes the dealer: there init() serves until the
+    parties said goodbye and then ends the program (SystemExit 0). Raises SetupError naming the
+    ranks that did not come within `setup_timeout` seconds.
+    """
+    if is_active():
+        raise ConfigError("init() was called before and its session is open: call shutdown() first")
+    meeting = rendezvous.from_environment()
+    settings = Settings(
+        parties=_party_count(provider, meeting.size),
+        provider=provider,
+        timeout=timeout,
+        precision=precision,
+        truncation=truncation,
+        threads=torch.get_num_threads() if threads is None else threads,
+        insecure_ok=insecure_ok,
+        setup_timeout=setup_timeout,
+    )
+    refuse_insecure(settings, meeting.loopback)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    store = rendezvous.open_store(meeting, settings.setup_timeout)
+    if join(store, meeting, settings) is None:
+        raise SystemExit(0)
+
+
+def join(store, meeting: rendezvous.Meeting, settings: Settings) -> Session | None:
+    """Meets the other ranks and opens a session; at the dealer, serves and returns None."""
+    rendezvous.roll_call(store, meeting, settings, settings.setup_timeout)
+    backend = rendezvous.connect_gloo(store, meeting, settings.setup_timeout)
+    transport = _C.gloo_transport(backend)
+    return open_session(transport, meeting.rank, settings, keep=(backend, store))
+
+
+def open_session(transport, rank: int, settings: Settings, keep: tuple = ()) -> Session | None:
+    """Opens a session over a transport; at the dealer's rank, serves and returns None."""
+    if rank == settings.parties:
+        _C.serve_dealer(transport, settings.parties, settings.timeout)
+        return None
+    engine = _C.make_engine(
+        transport,
+        parties=settings.parties,
+        provider=settings.provider,
+        precision=settings.precision,
+        truncation=settings.truncation,
+        timeout=settings.timeout,
+    )
+    return push(Session(engine, settings, keep=keep))
+
+
+def refuse_insecure(settings: Settings, loopback: bool) -> None:
+    """Raises ConfigError for a first-party provider that other hosts could meet."""
+    if settings.provider == "first_party" and not loopback and not settings.insecure_ok:
+        raise ConfigError(
+            "provider is 'first_party' between hosts, where party 0 could read every secret; it "
+            "must be 'third_party', or insecure_ok must be True, or all ranks on one host"
+        )
+
+
+def shutdown() -> None:
+    """Ends the current session: says goodbye to the dealer and closes the connections."""
+    pop().engine.shutdown()
+
+
+def abandon() -> None:
+    """Breaks off every session of this thread, so that the peers get PeerLost at once."""
+    while is_active():
+        pop().engine.abort()
+
+
+def rank() -> int:
+    """The number of this party, from 0."""
+    return current().engine.rank
+
+
+def world_size() -> int:
+    """How many parties compute. The dealer is not counted."""
+    return current().engine.parties
+
+
+def _party_count(provider: str, size: int) -> int:
+    parties = size - 1 if provider == "third_party" else size
+    if parties < 2:
+        raise ConfigError(
+            f"WORLD_SIZE is {size} with provider {provider!r}; it must be at least 3: two parties "
+            "and the dealer, which is the last rank"
+        )
+    return parties
