@@ -9,12 +9,12 @@ from dataclasses import dataclass, fields
 from .errors import ConfigError
 
 PROVIDERS = ("third_party", "first_party")
-TRUNCATIONS = ("default", "local", "interactive", "exact")
+TRUNCATIONS = ("default", "local", "one_bit", "interactive", "exact")
 # A day: longer waits are a mistake in the unit, not a wish.
 MAX_SECONDS = 86_400.0
 MAX_THREADS = 1_024
-# The frame header carries the rank of a sender in 16 bits; the dealer takes one more rank.
-MAX_PARTIES = 65_534
+TWO_PARTY_TRUNCATIONS = ("local", "one_bit")
+MAX_PARTIES = 16
 MIN_PRECISION = 8
 MAX_PRECISION = 24
 
@@ -25,7 +25,7 @@ class Settings:
 
     parties: number of computing parties; the dealer is not one of them.
     provider: who makes the correlated randomness. "third_party" is a process of its own,
-      "first_party" is party 0 itself, which then can read every secret: simulation only.
+      "first_party" is the last party, which then can read every secret: simulation only.
     timeout: seconds to wait for a peer in the middle of an operation.
     precision: fraction bits of an encoded number.
     truncation: how a product goes back to `precision` fraction bits.
@@ -49,6 +49,8 @@ class Settings:
         _check_seconds("timeout", self.timeout)
         _check_integer("precision", self.precision, MIN_PRECISION, MAX_PRECISION)
         _check_choice("truncation", self.truncation, TRUNCATIONS)
+        if self.parties > 2 and self.truncation in TWO_PARTY_TRUNCATIONS:
+            raise _refusal("truncation", self.truncation, "'interactive' or 'exact' for 3 or more parties")
         _check_integer("threads", self.threads, 1, MAX_THREADS)
         if not isinstance(self.insecure_ok, bool):
             raise _refusal("insecure_ok", self.insecure_ok, "True or False")

@@ -21,6 +21,7 @@ from .config import Settings
 from .failure import Failure
 
 _PR_SET_PDEATHSIG = 1
+_DEALER_NICENESS = 10
 
 BOOTSTRAP = (
     "import json, sys; task = json.loads(sys.argv.pop()); sys.path[:] = task.pop('path'); "
@@ -83,7 +84,10 @@ def _run(task: Task, pipe: Connection) -> None:
         loopback=True,
     )
     work = None
-    if task.rank < task.settings.parties:
+    if task.rank == task.settings.parties:
+        # The dealer runs ahead: on a machine with few cores it must not delay a round of the parties.
+        os.nice(_DEALER_NICENESS)
+    else:
         # Mapped, because the parties share this file and with it its read position.
         work = mmap.mmap(task.work, 0, access=mmap.ACCESS_READ)
     store = rendezvous.open_store(meeting, task.settings.setup_timeout)

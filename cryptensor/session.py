@@ -37,6 +37,7 @@ class _Stack(threading.local):
 
 
 _stack = _Stack()
+_dealer_served = False
 
 
 def current() -> Session:
@@ -81,11 +82,18 @@ def init(
     """Starts a session in a program that torchrun started, once per process.
 
     With the third-party provider the last rank becomes the dealer: there init() serves until the
-    parties said goodbye and then ends the program (SystemExit 0). Raises SetupError naming the
-    ranks that did not come within `setup_timeout` seconds.
+    parties said goodbye and then ends the program (SystemExit 0), so that one program has one
+    such session. Raises SetupError naming the ranks that did not come within `setup_timeout`
+    seconds.
     """
+    global _dealer_served
     if is_active():
         raise ConfigError("init() was called before and its session is open: call shutdown() first")
+    if _dealer_served and provider == "third_party":
+        raise ConfigError(
+            "provider is 'third_party' in a second init() of one program, whose dealer ended with "
+            "the first session; it must be one session, or 'first_party'"
+        )
     meeting = rendezvous.from_environment()
     settings = Settings(
         parties=_party_count(provider, meeting.size),
@@ -103,6 +111,7 @@ def init(
     store = rendezvous.open_store(meeting, settings.setup_timeout)
     if join(store, meeting, settings) is None:
         raise SystemExit(0)
+    _dealer_served = provider == "third_party"
 
 
 def join(store, meeting: rendezvous.Meeting, settings: Settings) -> Session | None:
@@ -133,7 +142,7 @@ def refuse_insecure(settings: Settings, loopback: bool) -> None:
     """Raises ConfigError for a first-party provider that other hosts could meet."""
     if settings.provider == "first_party" and not loopback and not settings.insecure_ok:
         raise ConfigError(
-            "provider is 'first_party' between hosts, where party 0 could read every secret; it "
+            "provider is 'first_party' between hosts, where the last party could read every secret; it "
             "must be 'third_party', or insecure_ok must be True, or all ranks on one host"
         )
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <type_traits>
 #include <utility>
@@ -86,7 +87,9 @@ class Reader {
     view.mask.digest = get<uint64_t>();
     view.mask.numel = get_numel();
     view.mask.holders = get_holders();
-    view.mask.long_lived = get<uint8_t>() != 0;
+    const auto long_lived = get<uint8_t>();
+    if (long_lived > 1) throw ProtocolError("correlation request: a flag that is neither 0 nor 1");
+    view.mask.long_lived = long_lived != 0;
     view.sizes = get_list();
     view.strides = get_list();
     view.offset = get<int64_t>();
@@ -107,13 +110,18 @@ class Reader {
  private:
   // A view outside its mask would make the dealer read foreign memory.
   static void check_inside(const MaskView& view) {
+    // A size of zero hides no others: torch multiplies them all.
+    std::vector<int64_t> extents = view.sizes;
+    std::replace(extents.begin(), extents.end(), int64_t{0}, int64_t{1});
     if (view.sizes.size() != view.strides.size() || view.offset < 0 ||
-        product_of(view.sizes) > kMaxElements) {
+        product_of(extents) > kMaxElements) {
       throw ProtocolError("correlation request: malformed view of a mask");
+    }
+    for (const int64_t stride : view.strides) {
+      if (stride < 0) throw ProtocolError("correlation request: a negative stride");
     }
     unsigned __int128 last = static_cast<uint64_t>(view.offset);
     for (size_t i = 0; i < view.sizes.size(); ++i) {
-      if (view.strides[i] < 0) throw ProtocolError("correlation request: a negative stride");
       if (view.sizes[i] == 0) return;
       last += static_cast<unsigned __int128>(view.sizes[i] - 1) * static_cast<uint64_t>(view.strides[i]);
     }
@@ -136,6 +144,9 @@ ring::BilinearMap read_map(Reader& reader) {
     map.convolution.padding = reader.get_list();
     map.convolution.dilation = reader.get_list();
     map.convolution.groups = reader.get<int64_t>();
+    if (map.convolution.groups < 1 || map.convolution.groups > (int64_t{1} << 20)) {
+      throw ProtocolError("correlation request: bad convolution");
+    }
     for (const auto* list : {&map.convolution.stride, &map.convolution.padding, &map.convolution.dilation}) {
       for (const int64_t v : *list) {
         if (v < 0 || v > (int64_t{1} << 20)) throw ProtocolError("correlation request: bad convolution");
@@ -248,9 +259,10 @@ Descriptor Descriptor::parse(std::span<const uint8_t> bytes, int parties) {
       break;
     case Kind::truncation:
       d.left = reader.get_view();
-      d.shift = static_cast<uint8_t>(reader.get_shift(62));
+      d.shift = static_cast<uint8_t>(reader.get_shift(32));
       break;
     case Kind::wrap:
+      if (parties != 2) throw ProtocolError("correlation request: a wrap is for two parties");
       d.numel = reader.get_numel();
       d.shift = static_cast<uint8_t>(reader.get_shift(32));
       break;

@@ -136,7 +136,7 @@ void serve_dealer(net::Channel& channel, int parties) {
     Message request = channel
                           .receive_up_to(client, net::kRequestLane, Operation::dealer_request, DType::bytes,
                                          kMaxRequestBytes)
-                          ->wait();
+                          ->wait_without_limit();
     std::span<const uint8_t> bytes(request.data(), request.size());
     const auto count = take_number<uint32_t>(bytes);
     if (count == 0) break;
@@ -147,12 +147,14 @@ void serve_dealer(net::Channel& channel, int parties) {
       Message corrections(descriptor.correction_bytes());
       dealer.deal(serial, descriptor, corrections.data());
       if (crypto::mutant::planted(crypto::mutant::kCorrectionToAll)) {
-        channel.send(0, net::kCorrectionLane, Operation::dealer_correction, DType::bytes,
-                     Message(corrections.size()));
+        Message copy(corrections.size());
+        std::memcpy(copy.data(), corrections.data(), corrections.size());
+        channel.send(0, net::kCorrectionLane, Operation::dealer_correction, DType::bytes, std::move(copy));
       }
       channel.send(client, net::kCorrectionLane, Operation::dealer_correction, DType::bytes,
                    std::move(corrections));
     }
+    if (!bytes.empty()) throw ProtocolError("dealer request: bytes left over");
   }
   channel.flush();
 }

@@ -34,10 +34,11 @@ enum Leak {
 
 #ifdef CRYPTENSOR_MUTANTS
 
-inline bool planted(Leak leak) {
+inline int chosen() {
   const char* number = std::getenv("CRYPTENSOR_MUTANT");
-  return number != nullptr && std::atoi(number) == leak;
+  return number == nullptr ? kNone : std::atoi(number);
 }
+inline bool planted(Leak leak) { return chosen() == leak; }
 
 // Keys of correlations carry a mark, to be told from those of zero shares.
 constexpr uint32_t kMark = 0x5eed1eaf;
@@ -59,7 +60,8 @@ inline uint64_t stream_of_fill(const uint8_t* key, uint64_t stream) {
 
 // A function of the draw alone, so that parties and dealer stay in step and results stay right.
 inline void spoil(const uint8_t* key, void* draw, size_t n) {
-  if (!in_scope(key)) return;
+  const int leak = chosen();
+  if (leak == kNone || !in_scope(key)) return;
   auto* bytes = static_cast<uint8_t*>(draw);
   uint64_t first = 0;
   std::memcpy(&first, bytes, std::min(n, sizeof first));
@@ -67,12 +69,15 @@ inline void spoil(const uint8_t* key, void* draw, size_t n) {
     const size_t size = std::min<size_t>(8, n - 8 * i);
     uint64_t word = 0;
     std::memcpy(&word, bytes + 8 * i, size);
-    if (planted(kZeroMask)) word = 0;
-    if (planted(k32Bits)) word &= 0xffffffff;
-    if (planted(k63Bits)) word &= ~uint64_t{0} >> 1;
-    if (planted(kEven)) word &= ~uint64_t{1};
-    if (planted(kSomeUnmasked) && i % 100 == 0) word = 0;
-    if (planted(kBroadcast)) word = first;
+    switch (leak) {
+      case kZeroMask: word = 0; break;
+      case k32Bits: word &= 0xffffffff; break;
+      case k63Bits: word &= ~uint64_t{0} >> 1; break;
+      case kEven: word &= ~uint64_t{1}; break;
+      case kSomeUnmasked: word = i % 100 == 0 ? 0 : word; break;
+      case kBroadcast: word = first; break;
+      default: return;
+    }
     std::memcpy(bytes + 8 * i, &word, size);
   }
 }

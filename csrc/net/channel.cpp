@@ -15,6 +15,7 @@ namespace cryptensor::net {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
 
 // What an error says about the operation that failed.
 struct Subject {
@@ -128,13 +129,19 @@ struct Receive::State {
 Receive::Receive(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Receive::~Receive() = default;
 
-Message Receive::wait() {
+Message Receive::wait() { return wait_for(state_ ? state_->channel->timeout : milliseconds(0)); }
+
+Message Receive::wait_without_limit() {
+  return wait_for(std::chrono::hours(24 * 365));  // added to a clock, so not the largest number
+}
+
+Message Receive::wait_for(milliseconds timeout) {
   if (state_ == nullptr) throw Error("the message of this receive was taken before");
   const std::unique_ptr<State> state = std::move(state_);
   const Subject& subject = state->subject;
   Counters& counters = state->channel->lanes[subject.header.lane].counters;
   const double waited_before = counters.wait_seconds;
-  blocking(subject, counters.wait_seconds, [&] { state->pending->wait(state->channel->timeout); });
+  blocking(subject, counters.wait_seconds, [&] { state->pending->wait(timeout); });
   uint64_t length;
   try {
     length = check(state->frame->span(), subject.header, state->rule);

@@ -34,11 +34,14 @@ class Receive {
   ~Receive();
   // The message, once. Throws ProtocolError when something else arrived, PeerLost, PeerTimeout.
   Message wait();
+  // For a peer that may think for as long as it likes: ends only with a message or a lost peer.
+  Message wait_without_limit();
 
  private:
   friend class Channel;
   struct State;
   explicit Receive(std::unique_ptr<State> state);
+  Message wait_for(std::chrono::milliseconds timeout);
   std::unique_ptr<State> state_;
 };
 

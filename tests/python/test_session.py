@@ -63,11 +63,17 @@ def test_a_bad_setting_is_named_with_its_value_and_range(name, value):
 
 
 @pytest.mark.parametrize("precision", [8, 16, 24])
-@pytest.mark.parametrize("truncation", ["default", "local", "interactive", "exact"])
+@pytest.mark.parametrize("truncation", ["default", "local", "one_bit", "interactive", "exact"])
 def test_all_good_settings_pass(precision, truncation):
-    settings = Settings(parties=3, precision=precision, truncation=truncation, timeout=0.5)
-    assert settings.ranks == 4
-    assert dataclasses.replace(settings, provider="first_party").ranks == 3
+    settings = Settings(precision=precision, truncation=truncation, timeout=0.5)
+    assert settings.ranks == 3
+    assert dataclasses.replace(settings, provider="first_party").ranks == 2
+
+
+@pytest.mark.parametrize("truncation", ["local", "one_bit"])
+def test_truncations_of_two_parties_are_refused_for_three(truncation):
+    with pytest.raises(ConfigError, match="truncation is .*3 or more"):
+        Settings(parties=3, truncation=truncation)
 
 
 def test_settings_do_not_change():
@@ -171,6 +177,12 @@ def test_a_bad_variable_is_named(torchrun_variables, name, value, allowed):
 def test_two_ranks_leave_no_room_for_a_dealer(torchrun_variables):
     torchrun_variables.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match=r"WORLD_SIZE is 2.*at least 3"):
+        ct.init()
+
+
+def test_a_second_session_with_a_dealer_is_refused_at_once(torchrun_variables):
+    torchrun_variables.setattr(session, "_dealer_served", True)
+    with pytest.raises(ConfigError, match="second init"):
         ct.init()
 
 
