@@ -40,7 +40,7 @@ cpp-tests: build
 bench: build
 	@cmake --build $(CMAKE_DIR) --target benchmarks
 	@set -e; for program in $(CMAKE_DIR)/benchmarks/csrc/*_benchmark; do $$program $(BENCH_ARGS); done
-	@set -e; for script in $(wildcard benchmarks/*.py); do $(BIN)/python $$script; done
+	@set -e; for script in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python $$script; done
 
 lint: $(STAMPS)/lint
 	$(BIN)/ruff check .

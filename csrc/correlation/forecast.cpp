@@ -32,6 +32,8 @@ void Forecast::record(uint64_t serial, const Descriptor& descriptor) {
   last_seen_[made.key] = at;
   entries_.push_back(std::move(made));
   if (entries_.size() > kHistory) {
+    const auto oldest = last_seen_.find(entries_.front().key);
+    if (oldest->second == first_) last_seen_.erase(oldest);
     entries_.pop_front();
     ++first_;
   }

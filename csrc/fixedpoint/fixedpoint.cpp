@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
+#include <type_traits>
 
 #include "core/errors.h"
 
@@ -31,11 +32,13 @@ std::string index_text(int64_t flat, at::IntArrayRef sizes) {
 
 template <class T>
 void encode_integers(const T* in, int64_t* out, int64_t n, at::IntArrayRef sizes, int f) {
-  const int64_t limit = int64_t{1} << (kMagnitudeBits - f);
+  const T limit = T{1} << (kMagnitudeBits - f);
   for (int64_t i = 0; i < n; ++i) {
-    const int64_t v = static_cast<int64_t>(in[i]);
-    if (v <= -limit || v >= limit) refuse(static_cast<double>(v), i, sizes, f);
-    out[i] = v * (int64_t{1} << f);
+    const T v = in[i];
+    if (v >= limit || (std::is_signed_v<T> && v <= -limit)) {
+      refuse(static_cast<double>(v), i, sizes, f);
+    }
+    out[i] = static_cast<int64_t>(v) * (int64_t{1} << f);
   }
 }
 
@@ -68,18 +71,24 @@ at::Tensor encode(const at::Tensor& values, int fraction_bits) {
     throw ConfigError("values: allowed are dense tensors on the CPU");
   }
   const auto type = values.scalar_type();
-  if (c10::isComplexType(type) || c10::isQIntType(type)) {
+  // Float4 packs two numbers into an element, which no operation of torch takes apart.
+  const bool real = c10::isFloatingType(type) && type != at::kFloat4_e2m1fn_x2;
+  if (!real && !c10::isIntegralType(type, /*includeBool=*/true)) {
     throw ConfigError(fmt::format("values: dtype {} cannot be shared; allowed are real dtypes",
                                   c10::toString(type)));
   }
   at::Tensor out = at::empty(values.sizes(), at::kLong);
   const int64_t n = values.numel();
-  if (c10::isFloatingType(type)) {
-    const at::Tensor in = values.to(at::kDouble).contiguous();
+  if (real) {
+    const at::Tensor in = values.to(at::kDouble).resolve_neg().contiguous();
     encode_reals(in.const_data_ptr<double>(), out.data_ptr<int64_t>(), n, in.sizes(),
                  fraction_bits);
+  } else if (type == at::kUInt64) {  // as int64 its upper half would be negative
+    const at::Tensor in = values.contiguous();
+    encode_integers(in.const_data_ptr<uint64_t>(), out.data_ptr<int64_t>(), n, in.sizes(),
+                    fraction_bits);
   } else {
-    const at::Tensor in = values.to(at::kLong).contiguous();
+    const at::Tensor in = values.to(at::kLong).resolve_neg().contiguous();
     encode_integers(in.const_data_ptr<int64_t>(), out.data_ptr<int64_t>(), n, in.sizes(),
                     fraction_bits);
   }

@@ -223,7 +223,8 @@ class GlooReceive : public Pending {
         frame_(std::move(frame)),
         exact_(rule == LengthRule::exact) {
     // A receive that the sender does not need would stay behind in Gloo: where the size is not
-    // known, the later parts are posted when the first one has told it.
+    // known, the later parts are posted when the first one has told it. (Given up before that, it
+    // takes the first part only, and the sender of a longer frame runs into its timeout.)
     post(exact_ ? parts_of(Bytes::kPrefixBytes + frame_->size()) : 1);
   }
 

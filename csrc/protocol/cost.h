@@ -22,9 +22,9 @@ namespace cost {
 // n elements, `parties` parties.
 
 // ReLU of a product with `shift` pending bits, ReLU without (shift 0): 4 rounds; 12.25 bytes an
-// element to each other party for large n; corrections 72 and 60 bytes.
+// element to each other party for large n; corrections 72 and 60 bytes and a bit.
 Cost relu(size_t n, int parties, int shift);
-// [x >= 0]: 4 rounds, 12.25 bytes; corrections 52 bytes.
+// [x >= 0]: 4 rounds, 12.25 bytes; corrections 52 bytes and a bit.
 Cost at_least_zero(size_t n, int parties);
 // local: nothing. one_bit: 1 round, 1 bit, corrections 2. interactive: 1 round, 8 bytes, corrections
 // 10. exact: 3 rounds, about 9 bytes, corrections 32 (f <= 16; wider ones are two truncations).
@@ -37,7 +37,8 @@ struct OneWay {
 };
 OneWay owned_product(size_t known, bool known_is_open, size_t sent, size_t out, int parties);
 Cost square(size_t n, int parties);
-// To all: 1 round, 8 bytes to each other party. To one: what a party that is not `dst` sends.
+// Of a shared value to all: 1 round, 8 bytes to each other party. Where one party learns it, each of
+// the others sends 8 bytes to that one.
 Cost reveal(size_t n, int parties);
 
 }  // namespace cost

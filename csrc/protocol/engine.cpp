@@ -108,6 +108,10 @@ std::vector<Secret> Engine::aligned(const std::vector<Secret>& values) const {
 }
 
 Secret Engine::combined(const std::vector<Secret>& values, at::Tensor share) const {
+  // An arrangement may return what it was given; a value has its memory to itself.
+  for (const Secret& v : values) {
+    if (share.is_alias_of(v.share())) share = share.clone();
+  }
   return Secret(std::move(share), values[0].fraction_bits(), values[0].owner());
 }
 

@@ -57,7 +57,7 @@ std::vector<int64_t> convolution_sizes(at::IntArrayRef x, at::IntArrayRef w,
     refuse("stride, padding and dilation need one entry for each spatial dimension");
   }
   if (x.size() != spatial + 2 || w.size() != spatial + 2) refuse("the ranks do not fit");
-  if (shape.groups < 1 || x[1] != w[1] * shape.groups || w[0] % shape.groups != 0) {
+  if (shape.groups < 1 || x[1] != w[1] * shape.groups || w[0] < 1 || w[0] % shape.groups != 0) {
     refuse("the channels do not fit the groups");
   }
   std::vector<int64_t> out{x[0], w[0]};
@@ -65,6 +65,7 @@ std::vector<int64_t> convolution_sizes(at::IntArrayRef x, at::IntArrayRef w,
     if (shape.stride[i] < 1 || shape.dilation[i] < 1 || shape.padding[i] < 0) {
       refuse("stride and dilation must be positive, padding not negative");
     }
+    if (x[i + 2] < 1 || w[i + 2] < 1) refuse("a spatial dimension is empty");
     const int64_t span = x[i + 2] + 2 * shape.padding[i] - shape.dilation[i] * (w[i + 2] - 1) - 1;
     if (span < 0) refuse("the kernel is larger than the padded input");
     out.push_back(span / shape.stride[i] + 1);

@@ -37,7 +37,10 @@ CT_INLINE uint32_t nonzero(const Lanes& lanes) {
 const ComparisonKernels& comparison_kernels_portable() { return kKernels; }
 
 const ComparisonKernels& comparison_kernels() {
-  return isa() == Isa::avx512 ? comparison_kernels_avx512() : comparison_kernels_portable();
+#ifdef __x86_64__
+  if (isa() == Isa::avx512) return comparison_kernels_avx512();
+#endif
+  return comparison_kernels_portable();
 }
 
 }  // namespace cryptensor::correlation

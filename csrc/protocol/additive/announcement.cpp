@@ -10,7 +10,6 @@ namespace cryptensor::protocol::additive {
 namespace {
 
 constexpr uint8_t kUnknownShape = 255;
-constexpr uint8_t kMaxDimensions = 8;
 
 [[noreturn]] void raise(Announcement::Status status, const std::string& what) {
   switch (status) {
@@ -20,7 +19,26 @@ constexpr uint8_t kMaxDimensions = 8;
   }
 }
 
+// Zeros count as ones: torch multiplies the other sizes all the same.
+bool fits(const std::vector<int64_t>& sizes) {
+  uint64_t n = 1;
+  for (const int64_t s : sizes) {
+    if (s < 0 || static_cast<uint64_t>(s) > correlation::kMaxElements) return false;
+    n *= s > 0 ? s : 1;  // both factors are at most 2^31
+    if (n > correlation::kMaxElements) return false;
+  }
+  return sizes.size() <= correlation::kMaxDimensions;
+}
+
 }  // namespace
+
+void Announcement::add(const std::vector<int64_t>& sizes) {
+  if (!fits(sizes)) {
+    throw ShapeError(fmt::format("tensor {} has shape [{}]; allowed are {} dimensions and 2^31 elements",
+                                 shapes.size(), fmt::join(sizes, ", "), correlation::kMaxDimensions));
+  }
+  shapes.emplace_back(sizes);
+}
 
 void Announcement::fail(const Error& error) {
   status = dynamic_cast<const RangeError*>(&error)   ? Status::range
@@ -70,25 +88,24 @@ Announcement Announcement::parse(std::span<const uint8_t> bytes) {
       out.shapes.emplace_back();
       continue;
     }
-    if (rank > kMaxDimensions) throw ProtocolError("announcement: too many dimensions");
+    if (rank > correlation::kMaxDimensions) throw ProtocolError("announcement: too many dimensions");
     std::vector<int64_t> sizes(rank);
     take(sizes.data(), 8 * sizes.size());
-    for (const int64_t s : sizes) {
-      if (s < 0 || s > (int64_t{1} << 31)) throw ProtocolError("announcement: impossible size");
-    }
+    if (!fits(sizes)) throw ProtocolError("announcement: impossible size");
     out.shapes.emplace_back(std::move(sizes));
   }
   if (!bytes.empty()) throw ProtocolError("announcement: bytes left over");
   return out;
 }
 
-std::vector<Announcement> announce(Links& links, const Announcement& mine) {
+std::vector<Announcement> announce(Links& links, Announcement mine) {
   net::Channel& channel = links.channel();
   const int n = links.parties(), me = links.rank();
-  const std::vector<uint8_t> bytes = mine.serialize();
+  std::vector<uint8_t> bytes = mine.serialize();
   if (bytes.size() > kMaxAnnouncementBytes) {
-    throw ConfigError(fmt::format("{} inputs at once; allowed are about {}", mine.shapes.size(),
-                                  kMaxAnnouncementBytes / 40));
+    mine.fail(ConfigError(fmt::format("{} inputs at once; allowed are about {}", mine.shapes.size(),
+                                      kMaxAnnouncementBytes / 40)));
+    bytes = mine.serialize();
   }
   std::vector<std::unique_ptr<net::Receive>> receives(n);
   for (int p = 0; p < n; ++p) {

@@ -23,6 +23,7 @@ struct Announcement {
   std::string reason;
   std::vector<std::optional<std::vector<int64_t>>> shapes;  // none: not known here
 
+  void add(const std::vector<int64_t>& sizes);  // ShapeError: more than a value may have
   void fail(const Error& error);
   std::vector<uint8_t> serialize() const;
   static Announcement parse(std::span<const uint8_t> bytes);  // ProtocolError
@@ -31,7 +32,7 @@ struct Announcement {
 constexpr size_t kMaxAnnouncementBytes = size_t{1} << 16;
 
 // One round. Entry i is party i's.
-std::vector<Announcement> announce(Links& links, const Announcement& mine);
+std::vector<Announcement> announce(Links& links, Announcement mine);
 
 // Throws, on every party, what the first party that found something wrong found: RangeError,
 // ConfigError or ShapeError; also when src or shapes differ, or the owner's shapes are not known.

@@ -33,7 +33,13 @@ std::vector<Secret> AdditiveEngine::input(const std::vector<Input>& inputs, int 
       if (rank() == src && !in.values.defined()) {
         throw ConfigError(fmt::format("data is None at party {}, its owner; a tensor is needed there", src));
       }
-      mine.shapes.push_back(in.values.defined() ? std::optional(in.values.sizes().vec()) : in.sizes);
+      if (in.values.defined()) {
+        mine.add(in.values.sizes().vec());
+      } else if (in.sizes) {
+        mine.add(*in.sizes);
+      } else {
+        mine.shapes.emplace_back();
+      }
     }
   } catch (const Error& error) {
     mine.fail(error);

@@ -18,7 +18,7 @@ using net::DType;
 using net::Message;
 using net::Operation;
 
-// What each party tells each other party before anything else. Fixed size.
+// What every process tells every other one before anything else. Fixed size.
 struct Hello {
   uint32_t parties;
   uint32_t precision;
@@ -42,20 +42,53 @@ void check_same(const char* what, uint32_t mine, uint32_t theirs, int peer) {
                                 theirs, peer));
 }
 
+// The keys of `mine` for each other rank. A dealer has none.
+struct Keys {
+  std::vector<crypto::Key> seeds, dealt;
+};
+
+// One round among all processes, the dealer's too. ConfigError on all of them when two differ.
+std::vector<Hello> greet(net::Channel& channel, Hello mine, const Keys& keys) {
+  const int me = channel.rank(), ranks = channel.size();
+  std::vector<std::unique_ptr<net::Receive>> receives(ranks);
+  for (int p = 0; p < ranks; ++p) {
+    if (p == me) continue;
+    receives[p] = channel.receive(p, net::kPartyLane, Operation::handshake, DType::bytes, sizeof(Hello));
+  }
+  for (int p = 0; p < ranks; ++p) {
+    if (p == me) continue;
+    std::memcpy(mine.seed, keys.seeds[p].bytes.data(), 16);
+    std::memcpy(mine.dealt, keys.dealt[p].bytes.data(), 16);
+    Message message(sizeof mine);
+    std::memcpy(message.data(), &mine, sizeof mine);
+    channel.send(p, net::kPartyLane, Operation::handshake, DType::bytes, std::move(message));
+  }
+  std::vector<Hello> all(ranks, mine);
+  for (int p = 0; p < ranks; ++p) {
+    if (p == me) continue;
+    const Message message = receives[p]->wait();
+    std::memcpy(&all[p], message.data(), sizeof(Hello));
+  }
+  channel.flush();  // whoever differs leaves, after everybody has heard of it
+  const auto deals = [&](int rank) {
+    return mine.third_party != 0 && rank == static_cast<int>(mine.parties);
+  };
+  for (int p = 0; p < ranks; ++p) {
+    check_same("parties", mine.parties, all[p].parties, p);
+    check_same("third-party dealer", mine.third_party, all[p].third_party, p);
+    if (deals(me) || deals(p)) continue;  // a dealer serves any precision
+    check_same("precision", mine.precision, all[p].precision, p);
+    check_same("truncation", mine.truncation, all[p].truncation, p);
+  }
+  return all;
+}
+
 }  // namespace
 
 AdditiveEngine::AdditiveEngine(std::shared_ptr<net::Transport> transport, const AdditiveConfig& config)
     : Engine(config),
       config_(config),
       links_(std::make_shared<net::Channel>(transport, 0, config.timeout), config.parties) {
-  fixedpoint::check_precision(config.precision);
-  const int ranks = config.parties + (config.third_party ? 1 : 0);
-  if (config.parties < 2 || config.parties > 16 || transport->size() != ranks) {
-    throw ConfigError(fmt::format("parties is {} with {} processes; allowed are 2 to 16 parties, one process "
-                                  "each, and one for a third-party dealer",
-                                  config.parties, transport->size()));
-  }
-  if (config.timeout.count() <= 0) throw ConfigError("timeout must be positive");
   handshake();
   statistics_ = Statistics(&links_);
   statistics_.reset();
@@ -65,11 +98,12 @@ AdditiveEngine::~AdditiveEngine() = default;
 
 void AdditiveEngine::handshake() {
   net::Channel& channel = links_.channel();
-  const int me = rank(), n = parties();
+  const int me = rank(), n = parties(), ranks = channel.size();
   const bool deals = !config_.third_party && me == n - 1;
-  std::vector<crypto::Key> dealt(n), seeds(n);
+  Keys keys{std::vector<crypto::Key>(ranks), std::vector<crypto::Key>(ranks)};
+  for (auto& key : keys.seeds) key = crypto::random_key();
   if (deals) {
-    for (auto& key : dealt) key = crypto::random_key();
+    for (auto& key : keys.dealt) key = crypto::random_key();
   }
   Hello hello{};
   hello.parties = n;
@@ -77,58 +111,34 @@ void AdditiveEngine::handshake() {
   hello.truncation = code(config_.truncation);
   hello.third_party = config_.third_party;
   crypto::random_bytes(&hello.nonce, sizeof hello.nonce);
-  uint64_t session = hello.nonce;
+  const std::vector<Hello> greetings = greet(channel, hello, keys);
 
-  std::vector<std::unique_ptr<net::Receive>> receives(n);
-  for (int p = 0; p < n; ++p) {
-    if (p == me) continue;
-    receives[p] = channel.receive(p, net::kPartyLane, Operation::handshake, DType::bytes, sizeof(Hello));
+  // After the greeting, so that a wrong setting at one party is an error at all of them.
+  fixedpoint::check_precision(precision());
+  if (n < 2 || n > 16 || ranks != n + (config_.third_party ? 1 : 0)) {
+    throw ConfigError(fmt::format("parties is {} with {} processes; allowed are 2 to 16 parties, one process "
+                                  "each, and one for a third-party dealer",
+                                  n, ranks));
   }
-  for (int p = 0; p < n; ++p) {
-    if (p == me) continue;
-    seeds[p] = crypto::random_key();
-    std::memcpy(hello.seed, seeds[p].bytes.data(), 16);
-    std::memcpy(hello.dealt, dealt[p].bytes.data(), 16);
-    Message message(sizeof hello);
-    std::memcpy(message.data(), &hello, sizeof hello);
-    channel.send(p, net::kPartyLane, Operation::handshake, DType::bytes, std::move(message));
-  }
-  std::vector<Hello> greetings(n, hello);
+  if (me >= n) throw ConfigError(fmt::format("rank {} is that of the dealer; it must serve", me));
   pair_prgs_.resize(n);
   for (int p = 0; p < n; ++p) {
     if (p == me) continue;
-    const Message message = receives[p]->wait();
-    std::memcpy(&greetings[p], message.data(), sizeof(Hello));
     // Both halves enter the key, so that it is random if either party is honest.
     crypto::Key both;
-    for (int i = 0; i < 16; ++i) both.bytes[i] = seeds[p].bytes[i] ^ greetings[p].seed[i];
+    for (int i = 0; i < 16; ++i) both.bytes[i] = keys.seeds[p].bytes[i] ^ greetings[p].seed[i];
     pair_prgs_[p] = std::make_unique<crypto::Prg>(crypto::derive(both, "zero shares"));
   }
-  for (int p = 0; p < n; ++p) {
-    check_same("parties", n, greetings[p].parties, p);
-    check_same("precision", precision(), greetings[p].precision, p);
-    check_same("truncation", hello.truncation, greetings[p].truncation, p);
-    check_same("third-party dealer", hello.third_party, greetings[p].third_party, p);
-  }
-  session = greetings[0].nonce;
+  channel.set_session(greetings[0].nonce);
   if (config_.third_party) {
-    if (me == 0) {
-      Message name(8);
-      std::memcpy(name.data(), &session, 8);
-      channel.send(n, net::kRequestLane, Operation::handshake, DType::bytes, std::move(name));
-    }
-    channel.flush();
-    channel.set_session(session);
     const Message seed =
         channel.receive(n, net::kCorrectionLane, Operation::dealer_seed, DType::bytes, 16)->wait();
     crypto::Key key;
     std::memcpy(key.bytes.data(), seed.data(), 16);
     provider_ = std::make_unique<correlation::ThirdPartyProvider>(channel, key, me, n);
   } else {
-    channel.flush();
-    channel.set_session(session);
-    if (!deals) std::memcpy(dealt[me].bytes.data(), greetings[n - 1].dealt, 16);
-    provider_ = std::make_unique<correlation::FirstPartyProvider>(dealt, me);
+    if (!deals) std::memcpy(keys.dealt[me].bytes.data(), greetings[n - 1].dealt, 16);
+    provider_ = std::make_unique<correlation::FirstPartyProvider>(keys.dealt, me);
   }
   links_.set_provider(provider_.get());
 }
@@ -145,11 +155,11 @@ void serve_dealer(std::shared_ptr<net::Transport> transport, int parties, std::c
     throw ConfigError(fmt::format("the dealer must be rank {} of {} processes", parties, parties + 1));
   }
   net::Channel channel(std::move(transport), 0, timeout);
-  const Message name =
-      channel.receive(0, net::kRequestLane, Operation::handshake, DType::bytes, 8)->wait();
-  uint64_t session;
-  std::memcpy(&session, name.data(), 8);
-  channel.set_session(session);
+  Hello hello{};
+  hello.parties = parties;
+  hello.third_party = 1;
+  const Keys none{std::vector<crypto::Key>(parties + 1), std::vector<crypto::Key>(parties + 1)};
+  channel.set_session(greet(channel, hello, none)[0].nonce);
   correlation::serve_dealer(channel, parties);
 }
 
