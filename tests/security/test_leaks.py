@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""No message of any protocol, and no pair of messages, tells its secrets from random bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from engines import run_traced
+from observer import misdirected, watch
+from protocols import BY_NAME, LARGEST, PROTOCOLS, PUBLIC_OPERATIONS, SECRETS, play
+from uniformity import ALARM
+
+# One protocol for each kind of correlation: corrections are seen when a dealer sends them.
+DEALT = ("mul", "matmul", "square", "truncate_one_bit", "truncate_interactive", "truncate_exact")
+DEALT += ("relu", "relu_pending", "at_least_zero")
+judged: list[str] = []
+
+
+def check(protocol, secret, parties, provider):
+    verdicts = watch(protocol, secret, parties, provider)
+    judged.extend(verdict.what for verdict in verdicts)
+    leaks = [f"{verdict.what} (p = {verdict.p:.1e})" for verdict in verdicts if verdict.leaks]
+    assert not leaks, f"{protocol.name} of {secret}: {'; '.join(leaks)}"
+    return verdicts
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.name)
+def test_online_messages_of_two_parties(protocol, secret):
+    verdicts = check(protocol, secret, 2, "first_party")
+    assert bool(verdicts) != bool(protocol.public_messages)
+
+
+@pytest.mark.parametrize("protocol", [p for p in PROTOCOLS if 3 in p.parties], ids=lambda p: p.name)
+def test_online_messages_of_three_parties(protocol):
+    check(protocol, LARGEST, 3, "first_party")
+
+
+@pytest.mark.parametrize(
+    ("name", "parties"), [(name, 2) for name in DEALT] + [("mul", 3), ("relu_pending", 3)]
+)
+def test_corrections_of_a_dealer(name, parties):
+    verdicts = check(BY_NAME[name], -3.0, parties, "third_party")
+    assert any(verdict.what.startswith("dealer_correction") for verdict in verdicts)
+
+
+def test_false_alarms_are_rare_over_the_whole_suite():
+    """Runs last: about this many numbers below the limit come up by chance in one run of it."""
+    if judged:
+        assert len(judged) * ALARM < 2e-3
+
+
+@pytest.mark.parametrize("parties", [2, 3])
+def test_only_corrections_leave_the_dealer_and_only_requests_reach_it(parties):
+    """Corrections are for the last party. The dealer knows all masks: an opening in its hands would
+    be the secret."""
+    for protocol in PROTOCOLS:
+        if parties not in protocol.parties or not protocol.any_shape:
+            continue
+        traced = run_traced(play(replace(protocol, shape=(8, 8)), 1.0), parties, "third_party")
+        assert not misdirected(traced, parties)
+        seeds = [frame.peer for frame in traced.frames[parties] if frame.operation == "dealer_seed"]
+        assert seeds == list(range(parties))
+
+
+@pytest.mark.parametrize("provider", ["first_party", "third_party"])
+def test_every_operation_that_is_called_public_is_sent(provider):
+    """A list of exceptions must not outlive them."""
+    frames = run_traced(play(BY_NAME["mul"], 1.0), 2, provider).frames
+    sent = {frame.operation for rank in frames for frame in rank}
+    dealers = {name for name in PUBLIC_OPERATIONS if name.startswith("dealer")}
+    assert set(PUBLIC_OPERATIONS) & sent == set(PUBLIC_OPERATIONS) - (
+        dealers if provider == "first_party" else set()
+    )
