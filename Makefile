@@ -34,8 +34,9 @@ test: build cpp-tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(TEST_FOLDERS) || status=$$?; \
 	exit $$status
 
+# `mutants`: the module with planted leaks, which tests/security must catch.
 cpp-tests: build
-	@cmake --build $(CMAKE_DIR) --target tests
+	@cmake --build $(CMAKE_DIR) --target tests --target mutants
 
 bench: build
 	@cmake --build $(CMAKE_DIR) --target benchmarks

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Counts wrong truncations and comparisons over very many elements.
 
-    python benchmarks/correctness.py [--truncations 268435456] [--comparisons 10000000]
+python benchmarks/correctness.py [--truncations 268435456] [--comparisons 10000000]
 """
 
 from __future__ import annotations
@@ -15,7 +15,19 @@ from cryptensor import session
 CHUNK = 1 << 22
 VALUE = 1024.0
 # Of the encodable range, with 16 fraction bits: 0, one unit, and the bounds.
-EDGES = [0, 1, -1, 2, -2, (1 << 16), -(1 << 16), (1 << 61) - 1, -(1 << 61), (1 << 62) - 1, 1 - (1 << 62)]
+EDGES = [
+    0,
+    1,
+    -1,
+    2,
+    -2,
+    (1 << 16),
+    -(1 << 16),
+    (1 << 61) - 1,
+    -(1 << 61),
+    (1 << 62) - 1,
+    1 - (1 << 62),
+]
 
 
 def wrong_truncations(count: int, kind: str) -> int:
@@ -42,12 +54,14 @@ def wrong_comparisons(count: int) -> int:
         bits = torch.randint(-(1 << 62) + 1, 1 << 62, (n,), generator=generator)
         bits >>= torch.randint(0, 62, (n,), generator=generator)
         bits[: len(EDGES)] = torch.tensor(EDGES)
-        # Integers enter exactly: their scale is a matter of the caller's.
-        x = engine.share(engine.input(bits.double() * 2.0**-16 if engine.rank == 1 else [n], 1))
-        encoded = (bits.double() * 2.0**-16 * 65536).to(torch.int64)
-        positive = engine.reveal(engine.at_least_zero(x), 0)
-        if positive is not None:
-            wrong += int(((positive == 1) != (encoded >= 0)).sum())
+        # A float64 cannot hold 62 bits: the value enters as its whole part and its fraction.
+        whole = bits.div(1 << 16, rounding_mode="trunc")
+        fraction = (bits - (whole << 16)).double() * 2.0**-16
+        owned = engine.input_many([whole, fraction] if engine.rank == 1 else [[n], [n]], 1)
+        x = engine.share(engine.add(*owned))
+        found = engine.reveal(engine.at_least_zero(x), 0)
+        if found is not None:
+            wrong += int(((found == 1) != (bits >= 0)).sum())
     return wrong
 
 
@@ -60,7 +74,9 @@ def main() -> None:
         wrong = ct.launch(wrong_truncations, count, kind, provider="first_party", timeout=120.0)[0]
         bar = 0 if kind == "default" else ""
         rows.append({"work": f"truncation, {kind}", "elements": count, "wrong": wrong, "bar": bar})
-    wrong = ct.launch(wrong_comparisons, options.comparisons, provider="first_party", timeout=120.0)[0]
+    wrong = ct.launch(
+        wrong_comparisons, options.comparisons, provider="first_party", timeout=120.0
+    )[0]
     rows.append({"work": "comparison", "elements": options.comparisons, "wrong": wrong, "bar": 0})
     report.show("Wrong results", rows, options.json)
 

@@ -42,7 +42,9 @@ def measure(name: str, repetitions: int) -> list[dict]:
             ct.reset_stats()
             infer()
             total = ct.stats().total()
-            seconds = report.median_seconds(infer, max(5, repetitions if batch == 1 else repetitions // 3))
+            seconds = report.median_seconds(
+                infer, max(5, repetitions if batch == 1 else repetitions // 3)
+            )
             rows.append(
                 {
                     "work": f"network {name}",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Time, rounds and bytes of ReLU, alone and with the truncation of a product, dealing included.
 
-    python benchmarks/relu.py [--repetitions 15] [--json FILE]
+python benchmarks/relu.py [--repetitions 15] [--json FILE]
 """
 
 from __future__ import annotations

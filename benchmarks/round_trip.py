@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Seconds of one round between two parties over Gloo: both send, both wait.
 
-    python benchmarks/round_trip.py [--repetitions 2000] [--json FILE]
+python benchmarks/round_trip.py [--repetitions 2000] [--json FILE]
 """
 
 from __future__ import annotations
 
 import report
-import torch
 
 import cryptensor as ct
 from cryptensor import session
@@ -17,10 +16,9 @@ BAR_US = {1 << 10: 75.0}
 
 
 def measure(size: int, repetitions: int) -> float:
-    """A reveal to both parties is one round of `size` bytes each way, and a sum."""
+    """Receives are posted, both parties send, both wait."""
     engine = session.current().engine
-    x = engine.share(engine.input(torch.zeros(size // 8) if engine.rank == 1 else [size // 8], 1))
-    return report.median_seconds(lambda: engine.reveal(x), repetitions)
+    return report.median_seconds(lambda: engine.synchronize(size), repetitions)
 
 
 def main() -> None:
@@ -29,7 +27,9 @@ def main() -> None:
     for size in SIZES:
         repetitions = max(20, min(options.repetitions, (256 << 20) // size))
         seconds = max(ct.launch(measure, size, repetitions, provider="first_party"))
-        rows.append({"work": "round", "bytes": size, "us": 1e6 * seconds, "bar us": BAR_US.get(size, "")})
+        rows.append(
+            {"work": "round", "bytes": size, "us": 1e6 * seconds, "bar us": BAR_US.get(size, "")}
+        )
     report.show("Round trip", rows, options.json)
 
 

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: MIT
 """cryptensor: secure multi-party computation on PyTorch tensors.
 
-    import cryptensor as ct
+import cryptensor as ct
 
-    def infer(model, images):                     # runs at every party
-        secret_model = ct.encrypt(model, src=0)   # party 0 owns the weights
-        secret_x = ct.cryptensor(images, src=1)   # party 1 owns the images
-        return secret_model(secret_x).reveal(dst=1)
+def infer(model, images):                     # runs at every party
+    secret_model = ct.encrypt(model, src=0)   # party 0 owns the weights
+    secret_x = ct.cryptensor(images, src=1)   # party 1 owns the images
+    return secret_model(secret_x).reveal(dst=1)
 
-    results = ct.launch(infer, model, images, parties=2)
+results = ct.launch(infer, model, images, parties=2)
 """
 
 import torch as _torch  # noqa: F401  _C links against libraries that torch loads
 
-from . import aten, errors, functions  # aten and functions fill the tables of CrypTensor
+from . import aten, errors, functions  # noqa: F401  they fill the tables of CrypTensor
 from .data import cryptensor
 from .launch import launch, progress, simulate
 from .nn import decrypt, encrypt

@@ -50,7 +50,9 @@ class Settings:
         _check_integer("precision", self.precision, MIN_PRECISION, MAX_PRECISION)
         _check_choice("truncation", self.truncation, TRUNCATIONS)
         if self.parties > 2 and self.truncation in TWO_PARTY_TRUNCATIONS:
-            raise _refusal("truncation", self.truncation, "'interactive' or 'exact' for 3 or more parties")
+            raise _refusal(
+                "truncation", self.truncation, "'interactive' or 'exact' for 3 or more parties"
+            )
         _check_integer("threads", self.threads, 1, MAX_THREADS)
         if not isinstance(self.insecure_ok, bool):
             raise _refusal("insecure_ok", self.insecure_ok, "True or False")

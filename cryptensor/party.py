@@ -85,7 +85,7 @@ def _run(task: Task, pipe: Connection) -> None:
     )
     work = None
     if task.rank == task.settings.parties:
-        # The dealer runs ahead: on a machine with few cores it must not delay a round of the parties.
+        # The dealer runs ahead: with few cores it must not delay a round of the parties.
         os.nice(_DEALER_NICENESS)
     else:
         # Mapped, because the parties share this file and with it its read position.

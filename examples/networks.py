@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import nn
-
 from digits import Digits
+from torch import nn
 
 NAMES = "ABC"
 _BATCH = 64
@@ -29,9 +28,7 @@ def train(name: str, digits: Digits, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         model = build(name)
         optimizer = torch.optim.Adam(model.parameters(), lr=_PEAK_RATE, weight_decay=1e-4)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, _PEAK_RATE, total_steps=_STEPS
-        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _PEAK_RATE, total_steps=_STEPS)
         model.train()
         for _ in range(_STEPS):
             pick = torch.randint(len(digits.train_labels), (_BATCH,))

@@ -23,10 +23,12 @@ at::Tensor call(const py::function& fn, const at::Tensor& share) {
 
 std::optional<Truncation> parse_truncation(const std::string& kind) {
   if (kind == "default") return std::nullopt;
-  for (const Truncation t : {Truncation::local, Truncation::one_bit, Truncation::interactive, Truncation::exact}) {
+  for (const Truncation t :
+       {Truncation::local, Truncation::one_bit, Truncation::interactive, Truncation::exact}) {
     if (kind == name(t)) return t;
   }
-  throw ConfigError("truncation is '" + kind + "'; allowed are default, local, one_bit, interactive, exact");
+  throw ConfigError("truncation is '" + kind +
+                    "'; allowed are default, local, one_bit, interactive, exact");
 }
 
 // A tensor, a shape, or None where a party knows neither.
@@ -77,7 +79,8 @@ std::shared_ptr<Engine> make_engine(std::shared_ptr<net::Transport> transport, i
 
 ring::BilinearMap convolution(std::vector<int64_t> stride, std::vector<int64_t> padding,
                               std::vector<int64_t> dilation, int64_t groups) {
-  return {ring::Bilinear::convolution, {std::move(stride), std::move(padding), std::move(dilation), groups}};
+  return {ring::Bilinear::convolution,
+          {std::move(stride), std::move(padding), std::move(dilation), groups}};
 }
 
 py::dict as_dict(const Cost& cost) {
@@ -89,19 +92,23 @@ py::dict as_dict(const Cost& cost) {
 }
 
 void bind_costs(py::module_& parent) {
-  py::module_ m = parent.def_submodule("cost", "What each protocol declares that it costs one party.");
-  m.def("relu", [](size_t n, int parties, int shift) { return as_dict(cost::relu(n, parties, shift)); });
-  m.def("at_least_zero", [](size_t n, int parties) { return as_dict(cost::at_least_zero(n, parties)); });
+  py::module_ m =
+      parent.def_submodule("cost", "What each protocol declares that it costs one party.");
+  m.def("relu",
+        [](size_t n, int parties, int shift) { return as_dict(cost::relu(n, parties, shift)); });
+  m.def("at_least_zero",
+        [](size_t n, int parties) { return as_dict(cost::at_least_zero(n, parties)); });
   m.def("truncate", [](const std::string& kind, size_t n, int parties, int bits) {
     return as_dict(cost::truncate(parse_truncation(kind).value(), n, parties, bits));
   });
   m.def("product", [](size_t left, size_t right, size_t out, int parties) {
     return as_dict(cost::product(left, right, out, parties));
   });
-  m.def("owned_product", [](size_t known, bool known_is_open, size_t sent, size_t out, int parties) {
-    const auto both = cost::owned_product(known, known_is_open, sent, out, parties);
-    return py::make_tuple(as_dict(both.owner), as_dict(both.others));
-  });
+  m.def("owned_product",
+        [](size_t known, bool known_is_open, size_t sent, size_t out, int parties) {
+          const auto both = cost::owned_product(known, known_is_open, sent, out, parties);
+          return py::make_tuple(as_dict(both.owner), as_dict(both.others));
+        });
   m.def("square", [](size_t n, int parties) { return as_dict(cost::square(n, parties)); });
   m.def("reveal", [](size_t n, int parties) { return as_dict(cost::reveal(n, parties)); });
 }
@@ -114,14 +121,16 @@ void bind_secret(py::module_& m) {
   py::class_<Secret>(m, "Secret")
       .def_property_readonly("shape", [](const Secret& s) { return s.sizes().vec(); })
       .def_property_readonly("strides", [](const Secret& s) { return s.share().strides().vec(); })
-      .def_property_readonly("storage_offset", [](const Secret& s) { return s.share().storage_offset(); })
+      .def_property_readonly("storage_offset",
+                             [](const Secret& s) { return s.share().storage_offset(); })
       .def_property_readonly("fraction_bits", &Secret::fraction_bits)
       .def_property_readonly("owner", &Secret::owner)
       .def_property_readonly("version", &Secret::version)
       .def_property_readonly("is_public", &Secret::is_public)
       .def("same_storage", [](const Secret& a, const Secret& b) { return a.store() == b.store(); })
       // fn may only move elements: views, permutations, copies.
-      .def("rearrange", [](const Secret& s, const py::function& fn) { return s.rearranged(call(fn, s.share())); })
+      .def("rearrange", [](const Secret& s,
+                           const py::function& fn) { return s.rearranged(call(fn, s.share())); })
       .def("rearrange_many",
            [](const Secret& s, const py::function& fn) {
              std::vector<Secret> out;
@@ -130,7 +139,8 @@ void bind_secret(py::module_& m) {
              }
              return out;
            })
-      .def("copy", [](const Secret& s) { return Secret(s.share().clone(), s.fraction_bits(), s.owner()); })
+      .def("copy",
+           [](const Secret& s) { return Secret(s.share().clone(), s.fraction_bits(), s.owner()); })
       .def("reuse", [](const Secret& s) { s.store()->reused = true; })
       .def("public_value", [](const Secret& s) {
         if (!s.is_public()) throw Error("the value is secret; only reveal() opens it");
@@ -145,95 +155,133 @@ void bind_engine(py::module_& m) {
       .def_property_readonly("parties", &Engine::parties)
       .def_property_readonly("precision", &Engine::precision)
       .def_property_readonly("provider", &Engine::provider)
-      .def("input",
-           [](Engine& e, const py::object& given, int src) {
-             py::list one;
-             one.append(given);
-             return enter(e, one, src)[0];
-           },
-           py::arg("given"), py::arg("src"))
+      .def(
+          "input",
+          [](Engine& e, const py::object& given, int src) {
+            py::list one;
+            one.append(given);
+            return enter(e, one, src)[0];
+          },
+          py::arg("given"), py::arg("src"))
       .def("input_many", &enter, py::arg("given"), py::arg("src"))
       .def("public", &Engine::encode_public, release_gil())
-      .def("public", [](Engine& e, int64_t number) { return e.encode_public(at::scalar_tensor(number, at::kLong)); },
-           py::arg("number").noconvert(), release_gil())
-      .def("public", [](Engine& e, double number) { return e.encode_public(at::scalar_tensor(number, at::kDouble)); },
-           py::arg("number"), release_gil())
+      .def(
+          "public",
+          [](Engine& e, int64_t number) {
+            return e.encode_public(at::scalar_tensor(number, at::kLong));
+          },
+          py::arg("number").noconvert(), release_gil())
+      .def(
+          "public",
+          [](Engine& e, double number) {
+            return e.encode_public(at::scalar_tensor(number, at::kDouble));
+          },
+          py::arg("number"), release_gil())
       .def("share", &Engine::share, release_gil())
       .def("add", &Engine::add, release_gil())
       .def("sub", &Engine::subtract, release_gil())
       .def("neg", &Engine::negate, release_gil())
-      .def("sum", [](Engine& e, const Secret& a, std::vector<int64_t> dims, bool keepdim) {
-             return e.sum(a, dims, keepdim);
-           }, release_gil())
+      .def(
+          "sum",
+          [](Engine& e, const Secret& a, std::vector<int64_t> dims, bool keepdim) {
+            return e.sum(a, dims, keepdim);
+          },
+          release_gil())
       .def("cumsum", &Engine::cumulative_sum, release_gil())
       .def("scale", &Engine::scale, release_gil())
-      .def("mul", [multiply](Engine& e, const Secret& a, const Secret& b) { return e.product(multiply(), a, b); },
-           release_gil())
-      .def("matmul", [](Engine& e, const Secret& a, const Secret& b) {
-             return e.product({ring::Bilinear::matmul, {}}, a, b);
-           }, release_gil())
-      .def("conv", [](Engine& e, const Secret& x, const Secret& w, std::vector<int64_t> stride,
-                      std::vector<int64_t> padding, std::vector<int64_t> dilation, int64_t groups) {
-             return e.product(convolution(std::move(stride), std::move(padding), std::move(dilation), groups), x, w);
-           }, release_gil())
+      .def(
+          "mul",
+          [multiply](Engine& e, const Secret& a, const Secret& b) {
+            return e.product(multiply(), a, b);
+          },
+          release_gil())
+      .def(
+          "matmul",
+          [](Engine& e, const Secret& a, const Secret& b) {
+            return e.product({ring::Bilinear::matmul, {}}, a, b);
+          },
+          release_gil())
+      .def(
+          "conv",
+          [](Engine& e, const Secret& x, const Secret& w, std::vector<int64_t> stride,
+             std::vector<int64_t> padding, std::vector<int64_t> dilation, int64_t groups) {
+            return e.product(
+                convolution(std::move(stride), std::move(padding), std::move(dilation), groups), x,
+                w);
+          },
+          release_gil())
       .def("square", &Engine::square, release_gil())
       .def("settle", &Engine::settle, release_gil())
-      .def("truncate", [](Engine& e, const Secret& a, int bits, const std::string& kind) {
-             return e.truncate(a, bits, parse_truncation(kind));
-           }, release_gil())
-      .def("relu", [](Engine& e, const Secret& a) { return e.relu(a); }, release_gil())
-      .def("relu_with_sign", [](Engine& e, const Secret& a) {
-             std::optional<Secret> sign;
-             Secret out = e.relu(a, &sign);
-             return std::pair<Secret, Secret>(std::move(out), *std::move(sign));
-           }, release_gil())
+      .def(
+          "truncate",
+          [](Engine& e, const Secret& a, int bits, const std::string& kind) {
+            return e.truncate(a, bits, parse_truncation(kind));
+          },
+          release_gil())
+      .def(
+          "relu", [](Engine& e, const Secret& a) { return e.relu(a); }, release_gil())
+      .def(
+          "relu_with_sign",
+          [](Engine& e, const Secret& a) {
+            std::optional<Secret> sign;
+            Secret out = e.relu(a, &sign);
+            return std::pair<Secret, Secret>(std::move(out), *std::move(sign));
+          },
+          release_gil())
       .def("at_least_zero", &Engine::at_least_zero, release_gil())
-      .def("ltz", [](Engine& e, const Secret& a) {
-             const Secret one(at::ones({}, at::kLong), 0, kPublic);
-             return e.subtract(one, e.at_least_zero(a));
-           }, release_gil())
+      .def(
+          "ltz",
+          [](Engine& e, const Secret& a) {
+            const Secret one(at::ones({}, at::kLong), 0, kPublic);
+            return e.subtract(one, e.at_least_zero(a));
+          },
+          release_gil())
       .def("maximum", &Engine::maximum, release_gil())
       .def("select", &Engine::select, release_gil())
       .def("combine",
-           [](Engine& e, const std::vector<Secret>& values,
-              const py::function& fn) {
+           [](Engine& e, const std::vector<Secret>& values, const py::function& fn) {
              const auto aligned = e.aligned(values);
              std::vector<at::Tensor> shares;
              for (const Secret& s : aligned) shares.push_back(s.share());
              return e.combined(aligned, THPVariable_Unpack(fn(shares).ptr()));
            })
       .def("write", &Engine::write, release_gil())
-      .def("reveal",
-           [](Engine& e, const Secret& a, std::optional<int> dst) -> std::optional<at::Tensor> {
-             at::Tensor out;
-             {
-               const py::gil_scoped_release no_gil;
-               out = e.reveal(a, dst);
-             }
-             return out.defined() ? std::optional(out) : std::nullopt;
-           },
-           py::arg("a"), py::arg("dst") = py::none())
+      .def(
+          "reveal",
+          [](Engine& e, const Secret& a, std::optional<int> dst) -> std::optional<at::Tensor> {
+            at::Tensor out;
+            {
+              const py::gil_scoped_release no_gil;
+              out = e.reveal(a, dst);
+            }
+            return out.defined() ? std::optional(out) : std::nullopt;
+          },
+          py::arg("a"), py::arg("dst") = py::none())
       .def("stats", &stats)
       .def("reset_stats", [](Engine& e) { e.statistics().reset(); })
       .def("reveals", [](Engine& e) { return e.statistics().reveals; })
+      .def("synchronize", &Engine::synchronize, py::arg("bytes") = 8, release_gil())
       .def("shutdown", &Engine::shutdown, release_gil())
       .def("abort", &Engine::abort, release_gil());
   m.def("make_engine", &make_engine, py::arg("transport"), py::arg("parties"), py::arg("provider"),
-        py::arg("precision") = 16, py::arg("truncation") = "default", py::arg("timeout") = 30.0, release_gil());
-  m.def("plaintext_engine",
-        [](int precision, const std::string& truncation) -> std::shared_ptr<Engine> {
-          EngineConfig config;
-          config.precision = precision;
-          config.truncation = parse_truncation(truncation);
-          return std::make_shared<plaintext::PlaintextEngine>(config);
-        },
-        py::arg("precision") = 16, py::arg("truncation") = "default");
-  m.def("serve_dealer",
-        [](std::shared_ptr<net::Transport> transport, int parties, double timeout) {
-          additive::serve_dealer(std::move(transport), parties,
-                                 std::chrono::milliseconds(static_cast<int64_t>(timeout * 1e3)));
-        },
-        py::arg("transport"), py::arg("parties"), py::arg("timeout"), release_gil());
+        py::arg("precision") = 16, py::arg("truncation") = "default", py::arg("timeout") = 30.0,
+        release_gil());
+  m.def(
+      "plaintext_engine",
+      [](int precision, const std::string& truncation) -> std::shared_ptr<Engine> {
+        EngineConfig config;
+        config.precision = precision;
+        config.truncation = parse_truncation(truncation);
+        return std::make_shared<plaintext::PlaintextEngine>(config);
+      },
+      py::arg("precision") = 16, py::arg("truncation") = "default");
+  m.def(
+      "serve_dealer",
+      [](std::shared_ptr<net::Transport> transport, int parties, double timeout) {
+        additive::serve_dealer(std::move(transport), parties,
+                               std::chrono::milliseconds(static_cast<int64_t>(timeout * 1e3)));
+      },
+      py::arg("transport"), py::arg("parties"), py::arg("timeout"), release_gil());
   bind_costs(m);
 }
 

@@ -65,11 +65,13 @@ void bind_transports(py::module_& m) {
   m.def("gloo_transport", [](const c10::intrusive_ptr<c10d::Backend>& backend) {
     return make_gloo_transport(backend.get());
   });
-  m.def("trace_transport",
-        [](std::shared_ptr<Transport> inner) { return std::make_shared<TraceTransport>(std::move(inner)); });
-  m.def("delay_transport", [](std::shared_ptr<Transport> inner, double seconds) -> std::shared_ptr<Transport> {
-    return std::make_shared<DelayTransport>(std::move(inner), microseconds(seconds));
+  m.def("trace_transport", [](std::shared_ptr<Transport> inner) {
+    return std::make_shared<TraceTransport>(std::move(inner));
   });
+  m.def("delay_transport",
+        [](std::shared_ptr<Transport> inner, double seconds) -> std::shared_ptr<Transport> {
+          return std::make_shared<DelayTransport>(std::move(inner), microseconds(seconds));
+        });
   m.def("isa", [] { return name(isa()); });
 }
 

@@ -4,8 +4,9 @@
 //
 // A secret x is opened as c = x + r. With 4-bit chunks, the parties hold XOR shares of the table
 // lt_i[j] = (j < r_i) and read entry j = c_i of their share; eq follows from lt. Nodes of fan-in
-// four combine (lt, eq) pairs: L = l3 ^ e3 l2 ^ e3 e2 l1 ^ e3 e2 e1 l0 and E = e3 e2 e1 e0, with the
-// inputs opened under mask bits whose monomials the dealer has shared. One bit [c < r] comes out.
+// four combine (lt, eq) pairs: L = l3 ^ e3 l2 ^ e3 e2 l1 ^ e3 e2 e1 l0 and E = e3 e2 e1 e0, with
+// the inputs opened under mask bits whose monomials the dealer has shared. One bit [c < r] comes
+// out.
 #pragma once
 
 #include <cstddef>
@@ -54,8 +55,18 @@ static_assert(TreeShape<1>::kOpened1 == 6);
 
 // Streams of the correlation's PRG. The first three are never corrected.
 enum class ComparisonStream : uint64_t {
-  mask, level1_masks, level2_masks, tables, level1_products, level2_products, bit_offset,
-  shifted, bit, selected, wrap, selected_wrap
+  mask,
+  level1_masks,
+  level2_masks,
+  tables,
+  level1_products,
+  level2_products,
+  bit_offset,
+  shifted,
+  bit,
+  selected,
+  wrap,
+  selected_wrap
 };
 
 constexpr size_t kBlock = 512;  // elements whose bits fill one 512-bit plane

@@ -28,7 +28,8 @@ void subtract_others(const std::vector<crypto::Prg>& prgs, uint64_t stream, T* v
 
 // The top bits of r, less the others' shares, in W.
 template <class W>
-void deal_top_bits(const std::vector<crypto::Prg>& prgs, const uint64_t* r, size_t n, uint8_t* out) {
+void deal_top_bits(const std::vector<crypto::Prg>& prgs, const uint64_t* r, size_t n,
+                   uint8_t* out) {
   W* wrap = reinterpret_cast<W*>(out);
   for (size_t i = 0; i < n; ++i) wrap[i] = static_cast<W>(r[i] >> 63);
   subtract_others(prgs, kWrapStream, wrap, n);
@@ -42,7 +43,8 @@ void deal_bit_products(const std::vector<crypto::Prg>& prgs, size_t n, uint8_t* 
   prgs[1].fill(kMaskStream, 0, s1.data(), 8 * words);
   W* product = reinterpret_cast<W*>(out);
   for (size_t i = 0; i < n; ++i) {
-    product[i] = static_cast<W>(ring::bit_at(s0.as<uint64_t>(), i) & ring::bit_at(s1.as<uint64_t>(), i));
+    product[i] =
+        static_cast<W>(ring::bit_at(s0.as<uint64_t>(), i) & ring::bit_at(s1.as<uint64_t>(), i));
   }
   subtract_others(prgs, kWrapStream, product, n);
 }
@@ -81,7 +83,8 @@ at::Tensor Dealer::expand(const MaskView& view) const {
   return at::as_strided(sum, view.sizes, view.strides, view.offset);
 }
 
-void Dealer::deal_bilinear(const std::vector<crypto::Prg>& prgs, const Descriptor& d, uint8_t* out) const {
+void Dealer::deal_bilinear(const std::vector<crypto::Prg>& prgs, const Descriptor& d,
+                           uint8_t* out) const {
   const at::Tensor left = expand(d.left);
   const at::Tensor right = d.right == d.left ? left : expand(d.right);
   const at::Tensor product = d.map(left, right).contiguous();
@@ -89,7 +92,8 @@ void Dealer::deal_bilinear(const std::vector<crypto::Prg>& prgs, const Descripto
   subtract_others(prgs, kProductStream, reinterpret_cast<uint64_t*>(out), product.numel());
 }
 
-void Dealer::deal_truncation(const std::vector<crypto::Prg>& prgs, const Descriptor& d, uint8_t* out) const {
+void Dealer::deal_truncation(const std::vector<crypto::Prg>& prgs, const Descriptor& d,
+                             uint8_t* out) const {
   const at::Tensor mask = expand(d.left).contiguous();
   const size_t n = mask.numel();
   const uint64_t* r = words(mask);
@@ -100,13 +104,14 @@ void Dealer::deal_truncation(const std::vector<crypto::Prg>& prgs, const Descrip
                 : deal_top_bits<uint32_t>(prgs, r, n, out + 8 * n);
 }
 
-void Dealer::deal_wrap(const std::vector<crypto::Prg>& prgs, const Descriptor& d, uint8_t* out) const {
+void Dealer::deal_wrap(const std::vector<crypto::Prg>& prgs, const Descriptor& d,
+                       uint8_t* out) const {
   d.shift <= 16 ? deal_bit_products<uint16_t>(prgs, d.numel, out)
                 : deal_bit_products<uint32_t>(prgs, d.numel, out);
 }
 
-void Dealer::deal_comparison(const std::vector<crypto::Prg>& prgs, uint64_t serial, const Descriptor& d,
-                             uint8_t* out) const {
+void Dealer::deal_comparison(const std::vector<crypto::Prg>& prgs, uint64_t serial,
+                             const Descriptor& d, uint8_t* out) const {
   const ComparisonLayout layout(d.numel, d.comparison, d.shift);
   std::vector<const crypto::Prg*> pointers;
   for (const auto& prg : prgs) pointers.push_back(&prg);
@@ -117,11 +122,16 @@ void Dealer::deal_comparison(const std::vector<crypto::Prg>& prgs, uint64_t seri
 void Dealer::deal(uint64_t serial, const Descriptor& d, uint8_t* corrections) const {
   const auto streams = prgs(serial, d.digest());
   switch (d.kind) {
-    case Kind::mask: return;
-    case Kind::bilinear: return deal_bilinear(streams, d, corrections);
-    case Kind::truncation: return deal_truncation(streams, d, corrections);
-    case Kind::wrap: return deal_wrap(streams, d, corrections);
-    case Kind::comparison: return deal_comparison(streams, serial, d, corrections);
+    case Kind::mask:
+      return;
+    case Kind::bilinear:
+      return deal_bilinear(streams, d, corrections);
+    case Kind::truncation:
+      return deal_truncation(streams, d, corrections);
+    case Kind::wrap:
+      return deal_wrap(streams, d, corrections);
+    case Kind::comparison:
+      return deal_comparison(streams, serial, d, corrections);
   }
 }
 

@@ -70,7 +70,8 @@ class Reader {
   uint64_t get_numel() {
     const auto n = get<uint64_t>();
     if (n > kMaxElements) {
-      throw ProtocolError(fmt::format("correlation request: {} elements; allowed are {}", n, kMaxElements));
+      throw ProtocolError(
+          fmt::format("correlation request: {} elements; allowed are {}", n, kMaxElements));
     }
     return n;
   }
@@ -99,7 +100,8 @@ class Reader {
   int get_shift(int most) {
     const int shift = get<uint8_t>();
     if (shift < 1 || shift > most) {
-      throw ProtocolError(fmt::format("correlation request: shift {}; allowed are 1 to {}", shift, most));
+      throw ProtocolError(
+          fmt::format("correlation request: shift {}; allowed are 1 to {}", shift, most));
     }
     return shift;
   }
@@ -123,7 +125,8 @@ class Reader {
     unsigned __int128 last = static_cast<uint64_t>(view.offset);
     for (size_t i = 0; i < view.sizes.size(); ++i) {
       if (view.sizes[i] == 0) return;
-      last += static_cast<unsigned __int128>(view.sizes[i] - 1) * static_cast<uint64_t>(view.strides[i]);
+      last += static_cast<unsigned __int128>(view.sizes[i] - 1) *
+              static_cast<uint64_t>(view.strides[i]);
     }
     if (last >= view.mask.numel) throw ProtocolError("correlation request: a view beyond its mask");
   }
@@ -147,9 +150,11 @@ ring::BilinearMap read_map(Reader& reader) {
     if (map.convolution.groups < 1 || map.convolution.groups > (int64_t{1} << 20)) {
       throw ProtocolError("correlation request: bad convolution");
     }
-    for (const auto* list : {&map.convolution.stride, &map.convolution.padding, &map.convolution.dilation}) {
+    for (const auto* list :
+         {&map.convolution.stride, &map.convolution.padding, &map.convolution.dilation}) {
       for (const int64_t v : *list) {
-        if (v < 0 || v > (int64_t{1} << 20)) throw ProtocolError("correlation request: bad convolution");
+        if (v < 0 || v > (int64_t{1} << 20))
+          throw ProtocolError("correlation request: bad convolution");
       }
     }
   }
@@ -276,13 +281,15 @@ Descriptor Descriptor::parse(std::span<const uint8_t> bytes, int parties) {
       const bool truncates =
           d.comparison == Comparison::relu_truncate || d.comparison == Comparison::low_bits;
       if (truncates) {
-        d.shift = static_cast<uint8_t>(reader.get_shift(d.comparison == Comparison::low_bits ? 16 : 32));
+        d.shift =
+            static_cast<uint8_t>(reader.get_shift(d.comparison == Comparison::low_bits ? 16 : 32));
       } else if (reader.get<uint8_t>() != 0) {
         throw ProtocolError("correlation request: this comparison has no shift");
       }
       break;
     }
-    default: throw ProtocolError(fmt::format("correlation request: unknown kind {}", kind));
+    default:
+      throw ProtocolError(fmt::format("correlation request: unknown kind {}", kind));
   }
   d.kind = static_cast<Kind>(kind);
   reader.finish();
@@ -300,12 +307,17 @@ std::vector<int64_t> Descriptor::output_sizes() const {
 
 size_t Descriptor::correction_bytes() const {
   switch (kind) {
-    case Kind::mask: return 0;
-    case Kind::bilinear: return 8 * product_of(output_sizes());
+    case Kind::mask:
+      return 0;
+    case Kind::bilinear:
+      return 8 * product_of(output_sizes());
     // r >> shift, then its top bit: a multiple of 2^(64 - shift) needs its low `shift` bits only.
-    case Kind::truncation: return product_of(left.sizes) * (8 + (shift <= 16 ? 2 : 4));
-    case Kind::wrap: return numel * (shift <= 16 ? 2 : 4);
-    case Kind::comparison: return ComparisonLayout(numel, comparison, shift).correction_bytes;
+    case Kind::truncation:
+      return product_of(left.sizes) * (8 + (shift <= 16 ? 2 : 4));
+    case Kind::wrap:
+      return numel * (shift <= 16 ? 2 : 4);
+    case Kind::comparison:
+      return ComparisonLayout(numel, comparison, shift).correction_bytes;
   }
   throw Error("unknown kind of correlation");
 }

@@ -21,8 +21,8 @@ struct MaskName {
   uint64_t serial = 0;
   uint64_t digest = 0;
   uint64_t numel = 0;
-  uint32_t holders = 0;      // bit i: party i holds a share
-  bool long_lived = false;   // a weight's: named by its absolute serial in forecasts
+  uint32_t holders = 0;     // bit i: party i holds a share
+  bool long_lived = false;  // a weight's: named by its absolute serial in forecasts
   bool operator==(const MaskName&) const = default;
 };
 
@@ -44,12 +44,12 @@ enum class Kind : uint8_t {
 
 struct Descriptor {
   Kind kind = Kind::mask;
-  uint64_t numel = 0;                         // mask, wrap, comparison
-  uint32_t holders = 0;                       // mask
-  uint8_t shift = 0;                          // truncation, wrap, comparison
-  Comparison comparison = Comparison::sign;   // comparison
-  MaskView left, right;                       // bilinear; truncation uses left
-  ring::BilinearMap map;                      // bilinear
+  uint64_t numel = 0;                        // mask, wrap, comparison
+  uint32_t holders = 0;                      // mask
+  uint8_t shift = 0;                         // truncation, wrap, comparison
+  Comparison comparison = Comparison::sign;  // comparison
+  MaskView left, right;                      // bilinear; truncation uses left
+  ring::BilinearMap map;                     // bilinear
 
   static Descriptor make_mask(uint64_t numel, uint32_t holders);
   static Descriptor make_bilinear(ring::BilinearMap map, MaskView left, MaskView right);
@@ -63,7 +63,7 @@ struct Descriptor {
   static Descriptor parse(std::span<const uint8_t> bytes, int parties);
 
   uint64_t digest() const;
-  size_t correction_bytes() const;  // D: what the dealer sends to the corrected party
+  size_t correction_bytes() const;            // D: what the dealer sends to the corrected party
   std::vector<int64_t> output_sizes() const;  // bilinear
 };
 

@@ -16,8 +16,8 @@ class FirstPartyProvider : public Provider {
       : Provider(keys[rank], rank, static_cast<int>(keys.size())), dealer_(keys) {}
 
  protected:
-  std::shared_ptr<const uint8_t> corrections(uint64_t serial, uint64_t, const Descriptor& descriptor,
-                                             size_t bytes) override {
+  std::shared_ptr<const uint8_t> corrections(uint64_t serial, uint64_t,
+                                             const Descriptor& descriptor, size_t bytes) override {
     auto buffer = std::make_shared<Buffer>(bytes);
     dealer_.deal(serial, descriptor, buffer->data());
     return {buffer, buffer->data()};

@@ -43,7 +43,8 @@ class Provider {
  protected:
   // Called at the corrected party for descriptors that have corrections.
   virtual std::shared_ptr<const uint8_t> corrections(uint64_t serial, uint64_t digest,
-                                                     const Descriptor& descriptor, size_t bytes) = 0;
+                                                     const Descriptor& descriptor,
+                                                     size_t bytes) = 0;
   // Called for every correlation taken at the corrected party, before corrections().
   virtual void taken(uint64_t, const Descriptor&) {}
 

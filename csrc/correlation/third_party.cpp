@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "correlation/third_party.h"
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -44,18 +45,31 @@ class ThirdPartyProvider::Batch {
   std::vector<uint8_t> body_;
 };
 
-void ThirdPartyProvider::ask(Batch& batch, uint64_t serial, uint64_t digest, const Descriptor& descriptor,
-                             size_t bytes) {
+void ThirdPartyProvider::ask(Batch& batch, uint64_t serial, uint64_t digest,
+                             const Descriptor& descriptor, size_t bytes) {
   batch.add(serial, descriptor.serialize());
   expected_.push_back({serial, digest, bytes,
-                       channel_.receive(dealer_rank_, net::kCorrectionLane, Operation::dealer_correction,
-                                        DType::bytes, bytes)});
+                       channel_.receive(dealer_rank_, net::kCorrectionLane,
+                                        Operation::dealer_correction, DType::bytes, bytes)});
   expected_bytes_ += bytes;
+}
+
+void ThirdPartyProvider::taken(uint64_t serial, const Descriptor& descriptor) {
+  const auto guess = forecast_.expect(serial);
+  const bool right = guess && guess->digest() == descriptor.digest();
+  foreseen_bytes_ =
+      right ? std::min(foreseen_bytes_ + descriptor.correction_bytes(), kAheadBytes) : 0;
+  forecast_.record(serial, descriptor);
+}
+
+size_t ThirdPartyProvider::ahead_limit() const {
+  return std::min(kAheadOfForeseen * foreseen_bytes_, kAheadBytes);
 }
 
 // Corrections arrive in the order in which they were asked for; those of a wrong guess are dropped.
 void ThirdPartyProvider::discard_until(uint64_t serial, uint64_t digest) {
-  while (!expected_.empty() && (expected_.front().serial != serial || expected_.front().digest != digest)) {
+  while (!expected_.empty() &&
+         (expected_.front().serial != serial || expected_.front().digest != digest)) {
     expected_.front().receive->wait();
     expected_bytes_ -= expected_.front().bytes;
     expected_.pop_front();
@@ -63,11 +77,11 @@ void ThirdPartyProvider::discard_until(uint64_t serial, uint64_t digest) {
 }
 
 void ThirdPartyProvider::ask_ahead(Batch& batch, uint64_t serial) {
-  while (expected_.size() < kAheadCount && expected_bytes_ < kAheadBytes) {
+  while (expected_.size() < kAheadCount && expected_bytes_ < ahead_limit()) {
     const auto guess = forecast_.expect(serial);
     if (!guess) return;
     if (const size_t bytes = guess->correction_bytes(); bytes > 0) {
-      if (expected_bytes_ + bytes > kAheadBytes || !batch.fits(guess->serialize().size())) return;
+      if (expected_bytes_ + bytes > ahead_limit() || !batch.fits(guess->serialize().size())) return;
       ask(batch, serial, guess->digest(), *guess, bytes);
     }
     ++serial;
@@ -75,7 +89,8 @@ void ThirdPartyProvider::ask_ahead(Batch& batch, uint64_t serial) {
 }
 
 std::shared_ptr<const uint8_t> ThirdPartyProvider::corrections(uint64_t serial, uint64_t digest,
-                                                               const Descriptor& descriptor, size_t bytes) {
+                                                               const Descriptor& descriptor,
+                                                               size_t bytes) {
   discard_until(serial, digest);
   Batch batch(kMaxRequestBytes);
   uint64_t next = serial + 1;
@@ -85,9 +100,11 @@ std::shared_ptr<const uint8_t> ThirdPartyProvider::corrections(uint64_t serial, 
     next = expected_.back().serial + 1;
   }
   // Refill when half of the window is used up: one message for many correlations.
-  if (expected_.size() <= kAheadCount / 2 && expected_bytes_ <= kAheadBytes / 2) ask_ahead(batch, next);
+  if (expected_.size() <= kAheadCount / 2 && expected_bytes_ <= ahead_limit() / 2)
+    ask_ahead(batch, next);
   if (!batch.empty()) {
-    channel_.send(dealer_rank_, net::kRequestLane, Operation::dealer_request, DType::bytes, batch.message());
+    channel_.send(dealer_rank_, net::kRequestLane, Operation::dealer_request, DType::bytes,
+                  batch.message());
   }
   auto message = std::make_shared<Message>(expected_.front().receive->wait());
   expected_bytes_ -= expected_.front().bytes;
@@ -134,8 +151,8 @@ void serve_dealer(net::Channel& channel, int parties) {
   const int client = parties - 1;
   for (;;) {
     Message request = channel
-                          .receive_up_to(client, net::kRequestLane, Operation::dealer_request, DType::bytes,
-                                         kMaxRequestBytes)
+                          .receive_up_to(client, net::kRequestLane, Operation::dealer_request,
+                                         DType::bytes, kMaxRequestBytes)
                           ->wait_without_limit();
     std::span<const uint8_t> bytes(request.data(), request.size());
     const auto count = take_number<uint32_t>(bytes);
@@ -149,7 +166,8 @@ void serve_dealer(net::Channel& channel, int parties) {
       if (crypto::mutant::planted(crypto::mutant::kCorrectionToAll)) {
         Message copy(corrections.size());
         std::memcpy(copy.data(), corrections.data(), corrections.size());
-        channel.send(0, net::kCorrectionLane, Operation::dealer_correction, DType::bytes, std::move(copy));
+        channel.send(0, net::kCorrectionLane, Operation::dealer_correction, DType::bytes,
+                     std::move(copy));
       }
       channel.send(client, net::kCorrectionLane, Operation::dealer_correction, DType::bytes,
                    std::move(corrections));

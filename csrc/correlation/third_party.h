@@ -23,14 +23,16 @@ class ThirdPartyProvider : public Provider {
 
   void finish() override;
 
-  // Memory for corrections asked for and not yet used.
+  // Memory for corrections asked for and not yet used. A guess has to be earned: at most so many
+  // times the bytes that were foreseen rightly since the last wrong guess.
   static constexpr size_t kAheadBytes = size_t{256} << 20;
+  static constexpr size_t kAheadOfForeseen = 4;
   static constexpr size_t kAheadCount = 512;
 
  protected:
   std::shared_ptr<const uint8_t> corrections(uint64_t serial, uint64_t digest,
                                              const Descriptor& descriptor, size_t bytes) override;
-  void taken(uint64_t serial, const Descriptor& descriptor) override { forecast_.record(serial, descriptor); }
+  void taken(uint64_t serial, const Descriptor& descriptor) override;
 
  private:
   struct Expected {
@@ -42,17 +44,21 @@ class ThirdPartyProvider : public Provider {
 
   void discard_until(uint64_t serial, uint64_t digest);
   void ask_ahead(Batch& batch, uint64_t serial);
-  void ask(Batch& batch, uint64_t serial, uint64_t digest, const Descriptor& descriptor, size_t bytes);
+  void ask(Batch& batch, uint64_t serial, uint64_t digest, const Descriptor& descriptor,
+           size_t bytes);
+
+  size_t ahead_limit() const;
 
   net::Channel& channel_;
   int dealer_rank_;
   Forecast forecast_;
   std::deque<Expected> expected_;
   size_t expected_bytes_ = 0;
+  size_t foreseen_bytes_ = 0;
 };
 
-// The dealer's side: hands each party its seed, answers requests until the parties are done or gone.
-// Throws ProtocolError for a malformed request.
+// The dealer's side: hands each party its seed, answers requests until the parties are done or
+// gone. Throws ProtocolError for a malformed request.
 void serve_dealer(net::Channel& channel, int parties);
 
 }  // namespace cryptensor::correlation

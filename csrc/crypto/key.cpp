@@ -82,8 +82,7 @@ void random_bytes(void* destination, size_t n) {
     const size_t part = std::min<size_t>(n, std::numeric_limits<int>::max());
     // The private generator: its state is never shown by random values that become public.
     if (RAND_priv_bytes(out, static_cast<int>(part)) != 1) {
-      throw EntropyError("the operating system gave no randomness to OpenSSL: " +
-                         openssl_reason());
+      throw EntropyError("the operating system gave no randomness to OpenSSL: " + openssl_reason());
     }
     out += part;
     n -= part;

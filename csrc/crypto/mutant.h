@@ -70,13 +70,26 @@ inline void spoil(const uint8_t* key, void* draw, size_t n) {
     uint64_t word = 0;
     std::memcpy(&word, bytes + 8 * i, size);
     switch (leak) {
-      case kZeroMask: word = 0; break;
-      case k32Bits: word &= 0xffffffff; break;
-      case k63Bits: word &= ~uint64_t{0} >> 1; break;
-      case kEven: word &= ~uint64_t{1}; break;
-      case kSomeUnmasked: word = i % 100 == 0 ? 0 : word; break;
-      case kBroadcast: word = first; break;
-      default: return;
+      case kZeroMask:
+        word = 0;
+        break;
+      case k32Bits:
+        word &= 0xffffffff;
+        break;
+      case k63Bits:
+        word &= ~uint64_t{0} >> 1;
+        break;
+      case kEven:
+        word &= ~uint64_t{1};
+        break;
+      case kSomeUnmasked:
+        word = i % 100 == 0 ? 0 : word;
+        break;
+      case kBroadcast:
+        word = first;
+        break;
+      default:
+        return;
     }
     std::memcpy(bytes + 8 * i, &word, size);
   }

@@ -58,8 +58,8 @@ void aes_ctr_evp(const uint8_t* key, uint64_t high, uint64_t low, uint8_t* desti
   while (done && n > 0) {
     const size_t part = std::min(n, sizeof zeros);
     int written = 0;
-    done = EVP_EncryptUpdate(context.get(), destination, &written, zeros,
-                             static_cast<int>(part)) == 1;
+    done =
+        EVP_EncryptUpdate(context.get(), destination, &written, zeros, static_cast<int>(part)) == 1;
     destination += part;
     n -= part;
   }

@@ -24,10 +24,10 @@ std::string index_text(int64_t flat, at::IntArrayRef sizes) {
 }
 
 [[noreturn]] void refuse(double value, int64_t flat, at::IntArrayRef sizes, int fraction_bits) {
-  throw RangeError(fmt::format(
-      "value at index {} is {}; allowed are finite values with magnitude below 2^{} "
-      "({} fraction bits)",
-      index_text(flat, sizes), value, kMagnitudeBits - fraction_bits, fraction_bits));
+  throw RangeError(
+      fmt::format("value at index {} is {}; allowed are finite values with magnitude below 2^{} "
+                  "({} fraction bits)",
+                  index_text(flat, sizes), value, kMagnitudeBits - fraction_bits, fraction_bits));
 }
 
 template <class T>

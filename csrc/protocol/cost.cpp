@@ -28,9 +28,12 @@ Cost at_least_zero(size_t n, int parties) { return comparison(n, parties, Compar
 Cost truncate(Truncation kind, size_t n, int parties, int bits) {
   const uint64_t peers = parties - 1;
   switch (kind) {
-    case Truncation::local: return {};
-    case Truncation::one_bit: return {1, 8 * ((n + 63) / 64), n * wrap_bytes(bits)};
-    case Truncation::interactive: return {1, 8 * n * peers, n * (8 + wrap_bytes(bits))};
+    case Truncation::local:
+      return {};
+    case Truncation::one_bit:
+      return {1, 8 * ((n + 63) / 64), n * wrap_bytes(bits)};
+    case Truncation::interactive:
+      return {1, 8 * n * peers, n * (8 + wrap_bytes(bits))};
     case Truncation::exact: {
       Cost total;
       for (int left = bits; left > 0; left -= 16) {

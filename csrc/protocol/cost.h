@@ -26,7 +26,8 @@ namespace cost {
 Cost relu(size_t n, int parties, int shift);
 // [x >= 0]: 4 rounds, 12.25 bytes; corrections 52 bytes and a bit.
 Cost at_least_zero(size_t n, int parties);
-// local: nothing. one_bit: 1 round, 1 bit, corrections 2. interactive: 1 round, 8 bytes, corrections
+// local: nothing. one_bit: 1 round, 1 bit, corrections 2. interactive: 1 round, 8 bytes,
+// corrections
 // 10. exact: 3 rounds, about 9 bytes, corrections 32 (f <= 16; wider ones are two truncations).
 Cost truncate(Truncation kind, size_t n, int parties, int bits);
 // Both operands shared and not opened before: 1 round, both masked; corrections 8 for each result.
@@ -37,8 +38,8 @@ struct OneWay {
 };
 OneWay owned_product(size_t known, bool known_is_open, size_t sent, size_t out, int parties);
 Cost square(size_t n, int parties);
-// Of a shared value to all: 1 round, 8 bytes to each other party. Where one party learns it, each of
-// the others sends 8 bytes to that one.
+// Of a shared value to all: 1 round, 8 bytes to each other party. Where one party learns it, each
+// of the others sends 8 bytes to that one.
 Cost reveal(size_t n, int parties);
 
 }  // namespace cost

@@ -22,10 +22,14 @@ namespace cryptensor::protocol {
 
 const char* name(Truncation kind) {
   switch (kind) {
-    case Truncation::local: return "local";
-    case Truncation::one_bit: return "one_bit";
-    case Truncation::interactive: return "interactive";
-    case Truncation::exact: return "exact";
+    case Truncation::local:
+      return "local";
+    case Truncation::one_bit:
+      return "one_bit";
+    case Truncation::interactive:
+      return "interactive";
+    case Truncation::exact:
+      return "exact";
   }
   return "unknown";
 }
@@ -38,7 +42,9 @@ Secret Engine::encode_public(const at::Tensor& values) const {
   return Secret(at::bitwise_right_shift(encoded, int64_t{precision()}), 0, kPublic);
 }
 
-at::Tensor Engine::zeros_like_share(at::IntArrayRef sizes) const { return at::zeros(sizes, at::kLong); }
+at::Tensor Engine::zeros_like_share(at::IntArrayRef sizes) const {
+  return at::zeros(sizes, at::kLong);
+}
 
 int Engine::owner_of_sum(const Secret& a, const Secret& b) const {
   if (a.owner() == b.owner()) return a.owner();
@@ -73,10 +79,13 @@ Secret Engine::subtract(const Secret& a, const Secret& b) {
   return Secret(at::sub(contribution(x, owner), contribution(y, owner)), bits, owner);
 }
 
-Secret Engine::negate(const Secret& a) const { return Secret(at::neg(a.share()), a.fraction_bits(), a.owner()); }
+Secret Engine::negate(const Secret& a) const {
+  return Secret(at::neg(a.share()), a.fraction_bits(), a.owner());
+}
 
 Secret Engine::sum(const Secret& a, at::IntArrayRef dims, bool keepdim) const {
-  const at::OptionalIntArrayRef over = dims.empty() ? at::OptionalIntArrayRef() : at::OptionalIntArrayRef(dims);
+  const at::OptionalIntArrayRef over =
+      dims.empty() ? at::OptionalIntArrayRef() : at::OptionalIntArrayRef(dims);
   return Secret(at::sum(a.share(), over, keepdim), a.fraction_bits(), a.owner());
 }
 
@@ -86,7 +95,8 @@ Secret Engine::cumulative_sum(const Secret& a, int64_t dim) const {
 
 Secret Engine::scale(const Secret& a, double factor) {
   const auto scalar = fixedpoint::encode_scalar(factor, precision());
-  const bool settles = a.fraction_bits() > precision() && a.fraction_bits() + scalar.shift > product_limit();
+  const bool settles =
+      a.fraction_bits() > precision() && a.fraction_bits() + scalar.shift > product_limit();
   const Secret x = settles ? settle(a) : a;
   return Secret(at::mul(x.share(), scalar.mantissa), x.fraction_bits() + scalar.shift, x.owner());
 }
@@ -117,13 +127,18 @@ Secret Engine::combined(const std::vector<Secret>& values, at::Tensor share) con
 
 void Engine::write(const Secret& destination, const Secret& source_in) {
   Store& store = *destination.store();
-  Secret source = source_in;
   const bool whole = destination.numel() == store.base.numel();
-  const int bits = store.fraction_bits;
-  if (!whole && source.fraction_bits() > bits) source = truncate(source, source.fraction_bits() - bits, {});
-  if (!whole) source = raised(source, bits);
+  Secret source = source_in;
   const int owner = whole ? source.owner() : owner_of_sum(destination, source);
-  if (!whole && store.owner == kPublic && owner != kPublic && rank() != (owner == kShared ? 0 : owner)) {
+  if (!whole) {
+    // The elements that stay get the fraction bits of those that come: only what is pending rounds.
+    const int bits = std::max(store.fraction_bits, std::min(source.fraction_bits(), precision()));
+    if (source.fraction_bits() > bits) source = truncate(source, source.fraction_bits() - bits, {});
+    store.base.mul_(int64_t{1} << (bits - store.fraction_bits));
+    source = raised(source, bits);
+  }
+  if (!whole && store.owner == kPublic && owner != kPublic &&
+      rank() != (owner == kShared ? 0 : owner)) {
     store.base.zero_();  // a public value becomes the share of one party
   }
   destination.share().copy_(contribution(source, owner));
@@ -141,7 +156,16 @@ Secret Engine::local_product(const ring::BilinearMap& map, const Secret& a, cons
   return Secret(map(a.share(), b.share()), bits, owner);
 }
 
+void Engine::check_dimensions(const Secret& a) const {
+  if (a.sizes().size() > correlation::kMaxDimensions) {
+    throw ShapeError(fmt::format("an operand has {} dimensions; allowed are {}", a.sizes().size(),
+                                 correlation::kMaxDimensions));
+  }
+}
+
 Secret Engine::product(const ring::BilinearMap& map, const Secret& a_in, const Secret& b_in) {
+  check_dimensions(a_in);
+  check_dimensions(b_in);
   Secret a = a_in, b = b_in;
   while (a.fraction_bits() + b.fraction_bits() > product_limit()) {
     Secret& larger = a.fraction_bits() >= b.fraction_bits() ? a : b;
@@ -156,6 +180,7 @@ Secret Engine::product(const ring::BilinearMap& map, const Secret& a_in, const S
 }
 
 Secret Engine::square(const Secret& a_in) {
+  check_dimensions(a_in);
   const Secret a = 2 * a_in.fraction_bits() > product_limit() ? settle(a_in) : a_in;
   return is_local(a) ? local_product({ring::Bilinear::multiply, {}}, a, a) : shared_square(a);
 }
@@ -166,17 +191,21 @@ Secret Engine::settle(const Secret& a) {
 }
 
 Secret Engine::truncate(const Secret& a, int bits, std::optional<Truncation> kind) {
+  check_dimensions(a);
   if (bits < 1 || bits > 32 || bits > a.fraction_bits()) {
-    throw ConfigError(fmt::format("bits is {}; allowed are 1 to {}", bits, std::min(32, a.fraction_bits())));
+    throw ConfigError(
+        fmt::format("bits is {}; allowed are 1 to {}", bits, std::min(32, a.fraction_bits())));
   }
   if (is_local(a)) {
-    return Secret(at::bitwise_right_shift(a.share(), int64_t{bits}), a.fraction_bits() - bits, a.owner());
+    return Secret(at::bitwise_right_shift(a.share(), int64_t{bits}), a.fraction_bits() - bits,
+                  a.owner());
   }
   const Truncation standard = parties() == 2 ? Truncation::one_bit : Truncation::interactive;
   const Truncation chosen = kind.value_or(config_.truncation.value_or(standard));
   if (parties() > 2 && (chosen == Truncation::local || chosen == Truncation::one_bit)) {
-    throw ConfigError(fmt::format("truncation is {} with {} parties; allowed are interactive and exact",
-                                  name(chosen), parties()));
+    throw ConfigError(
+        fmt::format("truncation is {} with {} parties; allowed are interactive and exact",
+                    name(chosen), parties()));
   }
   OperationScope scope(statistics_, "truncate");
   return shared_truncate(a, bits, chosen);
@@ -196,7 +225,8 @@ Secret Engine::relu(const Secret& a, std::optional<Secret>* sign) {
 Secret Engine::at_least_zero(const Secret& a) {
   if (is_local(a)) {
     // Another party's zeros stand for a value that it does not know.
-    const at::Tensor bit = holds(a) ? at::ge(a.share(), 0).to(at::kLong) : zeros_like_share(a.sizes());
+    const at::Tensor bit =
+        holds(a) ? at::ge(a.share(), 0).to(at::kLong) : zeros_like_share(a.sizes());
     return Secret(bit, 0, a.owner());
   }
   OperationScope scope(statistics_, "compare");

@@ -21,7 +21,8 @@
 
 namespace cryptensor::protocol {
 
-// See cost.h for rounds and bytes, SECURITY.md for what each assumes. Errors in units of the last place.
+// See cost.h for rounds and bytes, SECURITY.md for what each assumes. Errors in units of the last
+// place.
 enum class Truncation : uint8_t {
   local,        // 2 parties, -1..+1, and a wrong result with probability |x| / 2^64
   one_bit,      // 2 parties, -1..0
@@ -54,8 +55,8 @@ class Engine {
   Statistics& statistics() { return statistics_; }
   virtual const char* provider() const = 0;
 
-  // Values of party `src`, owned by it. One round, in which the parties agree on src and shapes. Bad
-  // values or shapes raise on every party: RangeError, ConfigError, ShapeError.
+  // Values of party `src`, owned by it. One round, in which the parties agree on src and shapes.
+  // Bad values or shapes raise on every party: RangeError, ConfigError, ShapeError.
   virtual std::vector<Secret> input(const std::vector<Input>& inputs, int src) = 0;
   Secret encode_public(const at::Tensor& values) const;
   // Turns any operand into fresh additive shares. 0 rounds.
@@ -69,10 +70,12 @@ class Engine {
   Secret cumulative_sum(const Secret& a, int64_t dim) const;
   // By a public number, with as few fraction bits as it needs; may settle `a` first.
   Secret scale(const Secret& a, double factor);
-  // Joins values (cat, stack): aligned to common fraction bits, ready for one arrangement of shares.
+  // Joins values (cat, stack): aligned to common fraction bits, ready for one arrangement of
+  // shares.
   std::vector<Secret> aligned(const std::vector<Secret>& values) const;
   Secret combined(const std::vector<Secret>& aligned_values, at::Tensor share) const;
-  // Replaces the elements that `destination` views. May settle `source` first.
+  // Replaces the elements that `destination` views. Where that is a part of a value, a pending
+  // `source` settles first, and the rest of the value takes on its fraction bits.
   void write(const Secret& destination, const Secret& source);
 
   // Products are pending: fraction bits add up, operands settle first when too many would result.
@@ -91,6 +94,9 @@ class Engine {
 
   // The only way to a clear value. dst: the rank that learns it; none: all. Undefined elsewhere.
   virtual at::Tensor reveal(const Secret& a, std::optional<int> dst) = 0;
+
+  // One round of so many bytes each way: returns when all parties have reached it.
+  virtual void synchronize(size_t bytes) = 0;
 
   virtual void shutdown() = 0;
   virtual void abort() = 0;
@@ -118,6 +124,7 @@ class Engine {
   Statistics statistics_;
 
  private:
+  void check_dimensions(const Secret& a) const;
   Secret raised(const Secret& a, int fraction_bits) const;
   Secret local_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) const;
   int product_limit() const { return 2 * config_.precision + kSlackBits; }

@@ -54,7 +54,8 @@ class Secret {
   correlation::MaskView view_of(const correlation::MaskName& mask) const;
 
  private:
-  Secret(at::Tensor share, std::shared_ptr<Store> store) : share_(std::move(share)), store_(std::move(store)) {}
+  Secret(at::Tensor share, std::shared_ptr<Store> store)
+      : share_(std::move(share)), store_(std::move(store)) {}
 
   at::Tensor share_;
   std::shared_ptr<Store> store_;

@@ -72,7 +72,7 @@ def test_all_good_settings_pass(precision, truncation):
 
 @pytest.mark.parametrize("truncation", ["local", "one_bit"])
 def test_truncations_of_two_parties_are_refused_for_three(truncation):
-    with pytest.raises(ConfigError, match="truncation is .*3 or more"):
+    with pytest.raises(ConfigError, match=r"truncation is .*3 or more"):
         Settings(parties=3, truncation=truncation)
 
 

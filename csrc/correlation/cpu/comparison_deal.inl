@@ -12,7 +12,8 @@ struct DealtBlock {
 
 // Combined streams of `parties` parties: the value of a mask, or what the others hold of a field.
 template <bool kXor, class T>
-CT_INLINE void gather(const DealtBlock& d, int parties, Stream stream, size_t lines, T* out, T* scratch) {
+CT_INLINE void gather(const DealtBlock& d, int parties, Stream stream, size_t lines, T* out,
+                      T* scratch) {
   const size_t bytes = 8 * lines * d.words;
   fill(*d.prgs[0], stream, lines * d.block, out, bytes);
   for (int p = 1; p < parties; ++p) {
@@ -27,8 +28,8 @@ template <int kWords>
 void deal_tables(const DealtBlock& d, const uint64_t* r, uint8_t* corrections, uint32_t* top) {
   using Tree = TreeShape<kWords>;
   alignas(64) uint16_t scratch[kBlock * Tree::kChunks];
-  uint16_t* tables =
-      reinterpret_cast<uint16_t*>(corrections + d.layout->tables) + kBlock * Tree::kChunks * d.block;
+  uint16_t* tables = reinterpret_cast<uint16_t*>(corrections + d.layout->tables) +
+                     kBlock * Tree::kChunks * d.block;
   gather<true>(d, d.parties - 1, Stream::tables, 16 * Tree::kChunks, tables, scratch);
   const Lanes ones = Lanes{} + 1;
   for (int q = 0; q < 2 * d.words; ++q) {
@@ -50,7 +51,8 @@ void deal_tables(const DealtBlock& d, const uint64_t* r, uint8_t* corrections, u
 template <int kOpened, int kProducts, class Nodes>
 CT_INLINE void deal_level(const DealtBlock& d, Stream mask_stream, Stream product_stream,
                           size_t offset, uint8_t* corrections, const Nodes& nodes) {
-  alignas(64) uint64_t masks[kOpened * kWordsPerBlock], scratch[(kOpened + kProducts) * kWordsPerBlock];
+  alignas(64) uint64_t masks[kOpened * kWordsPerBlock],
+      scratch[(kOpened + kProducts) * kWordsPerBlock];
   const int w = d.words;
   gather<true>(d, d.parties, mask_stream, kOpened, masks, scratch);
   Plane mask[kOpened], product[kProducts];
@@ -64,8 +66,8 @@ CT_INLINE void deal_level(const DealtBlock& d, Stream mask_stream, Stream produc
 
 // The last share of an additive field is its value less what the others expand.
 template <class W, class Value>
-CT_INLINE void deal_additive(const DealtBlock& d, Stream stream, size_t offset, uint8_t* corrections,
-                             const Value& value) {
+CT_INLINE void deal_additive(const DealtBlock& d, Stream stream, size_t offset,
+                             uint8_t* corrections, const Value& value) {
   alignas(64) W scratch[kBlock];
   W* out = reinterpret_cast<W*>(corrections + offset) + kBlock * d.block;
   gather<false>(d, d.parties - 1, stream, kBlock * sizeof(W) / 64, out, scratch);
@@ -95,13 +97,12 @@ void deal_block(const DealtBlock& d, const crypto::Prg& secret, uint8_t* correct
   if constexpr (kWords == 4) {
     deal_level<Tree::kOpened2, Tree::kProducts2>(
         d, Stream::level2_masks, Stream::level2_products, layout.level2, corrections,
-        [](const Plane* mask, Plane* product) __attribute__((always_inline)) {
-          Node<4, false>::products(mask, product);
-        });
+        [](const Plane* mask, Plane* product)
+            __attribute__((always_inline)) { Node<4, false>::products(mask, product); });
   }
 
-  // The result bit is opened under the dealer's bit. A sign is msb(x) ^ 1 = [c < r] ^ c_63 ^ r_63 ^ 1;
-  // a borrow is [c < r] itself.
+  // The result bit is opened under the dealer's bit. A sign is msb(x) ^ 1 = [c < r] ^ c_63 ^ r_63 ^
+  // 1; a borrow is [c < r] itself.
   fill(secret, Stream::bit, d.block, bits, sizeof bits);
   uint64_t* offset =
       reinterpret_cast<uint64_t*>(corrections + layout.bit_offset) + kWordsPerBlock * d.block;
@@ -165,9 +166,8 @@ void combine(const ComparisonShare& share, const ComparisonState& state, const u
 
 void select(const ComparisonShare& share, const ComparisonState& state, const uint64_t* own,
             const uint64_t* others, uint64_t* result, uint64_t* bits) {
-  share.layout->wrap_bytes == 2
-      ? select_by_mode<uint16_t>(share, state, own, others, result, bits)
-      : select_by_mode<uint32_t>(share, state, own, others, result, bits);
+  share.layout->wrap_bytes == 2 ? select_by_mode<uint16_t>(share, state, own, others, result, bits)
+                                : select_by_mode<uint32_t>(share, state, own, others, result, bits);
 }
 
 const ComparisonKernels kKernels{mask_elements, pick, combine, finish_level2, select, deal};

@@ -33,7 +33,8 @@ struct ComparisonKernels {
   // Adds own and the others' masked elements, reads the tables, masks the inputs of level one.
   void (*pick)(const ComparisonShare&, const ComparisonState&, const uint64_t* own,
                const uint64_t* others, uint64_t* level1_out);
-  // Evaluates level one; masks the inputs of level two (or the result bit where there is one level).
+  // Evaluates level one; masks the inputs of level two (or the result bit where there is one
+  // level).
   void (*combine)(const ComparisonShare&, const ComparisonState&, const uint64_t* own,
                   const uint64_t* others, uint64_t* out);
   // Evaluates level two and masks the result bit.

@@ -76,7 +76,8 @@ void pick_tables(const ComparisonShare& share, const ComparisonState& state, con
     const size_t count = count_in_block(layout, b);
     for (size_t i = 0; i < count; ++i) opened[i] = own[kBlock * b + i] + others[kBlock * b + i];
     for (size_t i = count; i < static_cast<size_t>(64 * w); ++i) opened[i] = 0;
-    const uint16_t* table = field(share, Stream::tables, layout.tables, b, 16 * Tree::kChunks, tables);
+    const uint16_t* table =
+        field(share, Stream::tables, layout.tables, b, 16 * Tree::kChunks, tables);
     for (int q = 0; q < 2 * w; ++q) {
       Lanes words[4];
       compared_words<kWords>(opened + 32 * q, layout.shift, words);
@@ -129,13 +130,15 @@ CT_INLINE void run_node(const uint64_t* own, const uint64_t* others, const uint6
   N::evaluate(opened, mask, product, load(hidden, w), one, less, equal);
 }
 
-// The result bit, masked: [c < r] ^ c_63 ^ offset, where the dealer's offset holds r_63 and its bit.
+// The result bit, masked: [c < r] ^ c_63 ^ offset, where the dealer's offset holds r_63 and its
+// bit.
 template <int kWords>
 CT_INLINE void put_result_bit(const ComparisonShare& share, const ComparisonState& state, size_t b,
                               const Plane& less, uint64_t* out) {
   alignas(64) uint64_t scratch[kWordsPerBlock];
   const int w = share.layout->words_in_block(b);
-  const uint64_t* offset = field(share, Stream::bit_offset, share.layout->bit_offset, b, 1, scratch);
+  const uint64_t* offset =
+      field(share, Stream::bit_offset, share.layout->bit_offset, b, 1, scratch);
   Plane bit = less ^ load(offset, w);
   if (kWords == 4 && share.adds_constants) bit ^= load(state.top_bit + kWordsPerBlock * b, w);
   store(out + kWordsPerBlock * b, bit, w);
@@ -246,10 +249,12 @@ void select_result(const ComparisonShare& share, const ComparisonState& state, c
       shifted = field(share, Stream::shifted, layout.shifted, b, 64, shifted_s);
       wrap = field(share, Stream::wrap, layout.wrap, b, kWrapLines, wrap_s);
     } else if constexpr (kMode == Comparison::relu) {
-      fill(*share.prg, Stream::mask, 64 * b, shifted_s, 64 * kWordsPerBlock * layout.words_in_block(b));
+      fill(*share.prg, Stream::mask, 64 * b, shifted_s,
+           64 * kWordsPerBlock * layout.words_in_block(b));
       shifted = shifted_s;  // nothing is shifted: the mask itself
     }
-    if constexpr (kSelects) selected = field(share, Stream::selected, layout.selected, b, 64, selected_s);
+    if constexpr (kSelects)
+      selected = field(share, Stream::selected, layout.selected, b, 64, selected_s);
     if constexpr (kSelects && kTruncates) {
       selected_wrap =
           field(share, Stream::selected_wrap, layout.selected_wrap, b, kWrapLines, selected_wrap_s);
@@ -267,9 +272,11 @@ void select_result(const ComparisonShare& share, const ComparisonState& state, c
         Plane value = c, base, chosen;
         if constexpr (kTruncates) {
           const Plane raised = c + kOffset;
-          const Plane no_top = (raised >> 63) - 1;  // all ones where bit 63 is 0: r may have wrapped
+          const Plane no_top =
+              (raised >> 63) - 1;  // all ones where bit 63 is 0: r may have wrapped
           value = (raised >> f) - (kOffset >> f);
-          base = (keep & value) - load(shifted + i, 8) + (no_top & (widen<W>(wrap + i) << (64 - f)));
+          base =
+              (keep & value) - load(shifted + i, 8) + (no_top & (widen<W>(wrap + i) << (64 - f)));
           if constexpr (kSelects) {
             chosen = value * dealt - load(selected + i, 8) +
                      (no_top & (widen<W>(selected_wrap + i) << (64 - f)));

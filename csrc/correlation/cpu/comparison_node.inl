@@ -71,7 +71,8 @@ struct Node : NodeShape<F, kWithEqual> {
 #pragma GCC unroll 4
       for (int i = 0; i < F; ++i) {
 #pragma GCC unroll 16
-        for (int s = 0; s < (1 << F); s += 2 << i) fold[s] = fold[s | (1 << i)] ^ (opened[equal_at(i)] & fold[s]);
+        for (int s = 0; s < (1 << F); s += 2 << i)
+          fold[s] = fold[s | (1 << i)] ^ (opened[equal_at(i)] & fold[s]);
       }
       equal = fold[0];
     }

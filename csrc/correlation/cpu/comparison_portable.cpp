@@ -30,6 +30,7 @@ CT_INLINE uint32_t nonzero(const Lanes& lanes) {
 }
 
 #include "correlation/cpu/comparison_kernels.inl"
+// Uses the passes above.
 #include "correlation/cpu/comparison_deal.inl"
 
 }  // namespace

@@ -13,9 +13,12 @@ constexpr uint8_t kUnknownShape = 255;
 
 [[noreturn]] void raise(Announcement::Status status, const std::string& what) {
   switch (status) {
-    case Announcement::Status::range: throw RangeError(what);
-    case Announcement::Status::shape: throw ShapeError(what);
-    default: throw ConfigError(what);
+    case Announcement::Status::range:
+      throw RangeError(what);
+    case Announcement::Status::shape:
+      throw ShapeError(what);
+    default:
+      throw ConfigError(what);
   }
 }
 
@@ -34,8 +37,9 @@ bool fits(const std::vector<int64_t>& sizes) {
 
 void Announcement::add(const std::vector<int64_t>& sizes) {
   if (!fits(sizes)) {
-    throw ShapeError(fmt::format("tensor {} has shape [{}]; allowed are {} dimensions and 2^31 elements",
-                                 shapes.size(), fmt::join(sizes, ", "), correlation::kMaxDimensions));
+    throw ShapeError(
+        fmt::format("tensor {} has shape [{}]; allowed are {} dimensions and 2^31 elements",
+                    shapes.size(), fmt::join(sizes, ", "), correlation::kMaxDimensions));
   }
   shapes.emplace_back(sizes);
 }
@@ -78,7 +82,8 @@ Announcement Announcement::parse(std::span<const uint8_t> bytes) {
   take(&out.src, 4);
   take(&status, 1);
   take(&count, 4);
-  if (status > static_cast<uint8_t>(Status::shape)) throw ProtocolError("announcement: unknown status");
+  if (status > static_cast<uint8_t>(Status::shape))
+    throw ProtocolError("announcement: unknown status");
   if (count > bytes.size()) throw ProtocolError("announcement: too many shapes");
   out.status = static_cast<Status>(status);
   for (uint32_t i = 0; i < count; ++i) {
@@ -88,7 +93,8 @@ Announcement Announcement::parse(std::span<const uint8_t> bytes) {
       out.shapes.emplace_back();
       continue;
     }
-    if (rank > correlation::kMaxDimensions) throw ProtocolError("announcement: too many dimensions");
+    if (rank > correlation::kMaxDimensions)
+      throw ProtocolError("announcement: too many dimensions");
     std::vector<int64_t> sizes(rank);
     take(sizes.data(), 8 * sizes.size());
     if (!fits(sizes)) throw ProtocolError("announcement: impossible size");
@@ -110,14 +116,15 @@ std::vector<Announcement> announce(Links& links, Announcement mine) {
   std::vector<std::unique_ptr<net::Receive>> receives(n);
   for (int p = 0; p < n; ++p) {
     if (p == me) continue;
-    receives[p] = channel.receive_up_to(p, net::kPartyLane, net::Operation::announce, net::DType::bytes,
-                                        kMaxAnnouncementBytes);
+    receives[p] = channel.receive_up_to(p, net::kPartyLane, net::Operation::announce,
+                                        net::DType::bytes, kMaxAnnouncementBytes);
   }
   for (int p = 0; p < n; ++p) {
     if (p == me) continue;
     net::Message message(bytes.size());
     std::memcpy(message.data(), bytes.data(), bytes.size());
-    channel.send(p, net::kPartyLane, net::Operation::announce, net::DType::bytes, std::move(message));
+    channel.send(p, net::kPartyLane, net::Operation::announce, net::DType::bytes,
+                 std::move(message));
   }
   std::vector<Announcement> all(n, mine);
   for (int p = 0; p < n; ++p) {
@@ -140,13 +147,15 @@ void check_agreement(const std::vector<Announcement>& all, int rank) {
   const int parties = static_cast<int>(all.size());
   for (int p = 0; p < parties; ++p) {
     if (all[p].src != all[0].src) {
-      raise(Status::config, fmt::format("src is {} at party 0 and {} at party {}; it must be the same",
-                                        all[0].src, all[p].src, p));
+      raise(Status::config,
+            fmt::format("src is {} at party 0 and {} at party {}; it must be the same", all[0].src,
+                        all[p].src, p));
     }
   }
   const int src = all[0].src;
   if (src < 0 || src >= parties) {
-    raise(Status::config, fmt::format("src is {}; allowed are the ranks 0 to {}", src, parties - 1));
+    raise(Status::config,
+          fmt::format("src is {}; allowed are the ranks 0 to {}", src, parties - 1));
   }
   for (int p = 0; p < parties; ++p) {
     if (all[p].shapes.size() != all[src].shapes.size()) {
@@ -157,8 +166,9 @@ void check_agreement(const std::vector<Announcement>& all, int rank) {
       const auto &theirs = all[p].shapes[i], &owners = all[src].shapes[i];
       if (!owners) raise(Status::config, fmt::format("party {}, the owner, passes no data", src));
       if (theirs && *theirs != *owners) {
-        raise(Status::shape, fmt::format("tensor {} has shape [{}] at party {} and [{}] at party {}, the owner", i,
-                                         fmt::join(*theirs, ", "), p, fmt::join(*owners, ", "), src));
+        raise(Status::shape,
+              fmt::format("tensor {} has shape [{}] at party {} and [{}] at party {}, the owner", i,
+                          fmt::join(*theirs, ", "), p, fmt::join(*owners, ", "), src));
       }
     }
   }

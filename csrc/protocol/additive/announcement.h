@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Before an input enters, the parties tell each other what they are about to do, so that a bad value
-// or a wrong shape at one party is a named error at all of them.
+// Before an input enters, the parties tell each other what they are about to do, so that a bad
+// value or a wrong shape at one party is a named error at all of them.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,8 @@ namespace cryptensor::protocol::additive {
 
 using correlation::Comparison;
 
-Secret AdditiveEngine::compare(const Secret& a, Comparison mode, int shift, std::optional<Secret>* sign) {
+Secret AdditiveEngine::compare(const Secret& a, Comparison mode, int shift,
+                               std::optional<Secret>* sign) {
   const at::Tensor x = a.share().contiguous();
   const correlation::ComparisonLayout layout(x.numel(), mode, shift);
   // All receives first: a Gloo send waits until the peer has announced its receive.
@@ -21,14 +22,19 @@ Secret AdditiveEngine::compare(const Secret& a, Comparison mode, int shift, std:
   Round level1(links_, net::Operation::compare, net::DType::bits, layout.words * layout.opened1);
   std::optional<Round> level2;
   if (layout.opened2 > 0) {
-    level2.emplace(links_, net::Operation::compare, net::DType::bits, layout.words * layout.opened2);
+    level2.emplace(links_, net::Operation::compare, net::DType::bits,
+                   layout.words * layout.opened2);
   }
   Round bit(links_, net::Operation::compare, net::DType::bits, layout.words);
 
-  const auto dealt = provider_->take(correlation::Descriptor::make_comparison(layout.n, mode, shift));
-  const correlation::ComparisonShare share{&layout, &dealt.prg, dealt.corrections.get(), adds_constants()};
-  Buffer opened(8 * layout.padded), hidden(8 * layout.words * (layout.chunks / 4)), top(8 * layout.words);
-  const correlation::ComparisonState state{opened.as<uint64_t>(), hidden.as<uint64_t>(), top.as<uint64_t>()};
+  const auto dealt =
+      provider_->take(correlation::Descriptor::make_comparison(layout.n, mode, shift));
+  const correlation::ComparisonShare share{&layout, &dealt.prg, dealt.corrections.get(),
+                                           adds_constants()};
+  Buffer opened(8 * layout.padded), hidden(8 * layout.words * (layout.chunks / 4)),
+      top(8 * layout.words);
+  const correlation::ComparisonState state{opened.as<uint64_t>(), hidden.as<uint64_t>(),
+                                           top.as<uint64_t>()};
   const auto& kernels = correlation::comparison_kernels();
 
   kernels.mask(share, reinterpret_cast<const uint64_t*>(x.const_data_ptr<int64_t>()), masked.out());
@@ -48,7 +54,8 @@ Secret AdditiveEngine::compare(const Secret& a, Comparison mode, int shift, std:
 
   at::Tensor out = at::empty(x.sizes(), at::kLong);
   at::Tensor bits = sign != nullptr ? at::empty(x.sizes(), at::kLong) : at::Tensor();
-  kernels.select(share, state, bit.own(), others, reinterpret_cast<uint64_t*>(out.data_ptr<int64_t>()),
+  kernels.select(share, state, bit.own(), others,
+                 reinterpret_cast<uint64_t*>(out.data_ptr<int64_t>()),
                  sign != nullptr ? reinterpret_cast<uint64_t*>(bits.data_ptr<int64_t>()) : nullptr);
   if (sign != nullptr) *sign = Secret(bits, 0, kShared);
   const int left = mode == Comparison::sign ? 0 : a.fraction_bits() - shift;
@@ -59,6 +66,8 @@ Secret AdditiveEngine::shared_relu(const Secret& a, int shift, std::optional<Sec
   return compare(a, shift > 0 ? Comparison::relu_truncate : Comparison::relu, shift, sign);
 }
 
-Secret AdditiveEngine::shared_at_least_zero(const Secret& a) { return compare(a, Comparison::sign, 0, nullptr); }
+Secret AdditiveEngine::shared_at_least_zero(const Secret& a) {
+  return compare(a, Comparison::sign, 0, nullptr);
+}
 
 }  // namespace cryptensor::protocol::additive

@@ -30,11 +30,14 @@ class AdditiveEngine final : public Engine {
 
   int rank() const override { return links_.rank(); }
   int parties() const override { return links_.parties(); }
-  const char* provider() const override { return config_.third_party ? "third_party" : "first_party"; }
+  const char* provider() const override {
+    return config_.third_party ? "third_party" : "first_party";
+  }
 
   std::vector<Secret> input(const std::vector<Input>& inputs, int src) override;
   Secret share(const Secret& x) override;
   at::Tensor reveal(const Secret& a, std::optional<int> dst) override;
+  void synchronize(size_t bytes) override;
   void shutdown() override;
   void abort() override { links_.channel().abort(); }
 
@@ -52,14 +55,17 @@ class AdditiveEngine final : public Engine {
   void complete(const Exchange& exchange, Masking& masking) const;
 
   void handshake();
+  void say_goodbye();
   Secret beaver_product(const ring::BilinearMap& map, const Secret& a, const Secret& b);
-  Secret owned_product(const ring::BilinearMap& map, const Secret& a, const Secret& b, bool left_is_owner);
+  Secret owned_product(const ring::BilinearMap& map, const Secret& a, const Secret& b,
+                       bool left_is_owner);
   at::Tensor dealt_product(const ring::BilinearMap& map, const Masking& left, const Masking& right);
   Secret truncate_local(const Secret& a, int bits) const;
   Secret truncate_one_bit(const Secret& a, int bits);
   Secret truncate_opened(const Secret& a, int bits);
   Secret truncate_exact(const Secret& a, int bits);
-  Secret compare(const Secret& a, correlation::Comparison mode, int shift, std::optional<Secret>* sign);
+  Secret compare(const Secret& a, correlation::Comparison mode, int shift,
+                 std::optional<Secret>* sign);
   at::Tensor zero_share(at::IntArrayRef sizes);
   at::Tensor mask_share(const correlation::MaskName& mask, at::IntArrayRef sizes) const;
   bool adds_constants() const { return rank() == 0; }
@@ -73,6 +79,7 @@ class AdditiveEngine final : public Engine {
 };
 
 // Runs the dealer of a session with `parties` parties until they are done.
-void serve_dealer(std::shared_ptr<net::Transport> transport, int parties, std::chrono::milliseconds timeout);
+void serve_dealer(std::shared_ptr<net::Transport> transport, int parties,
+                  std::chrono::milliseconds timeout);
 
 }  // namespace cryptensor::protocol::additive

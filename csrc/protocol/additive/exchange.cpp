@@ -15,8 +15,10 @@ uint64_t* words(const at::Tensor& t) { return reinterpret_cast<uint64_t*>(t.data
 
 }  // namespace
 
-size_t Exchange::add(const at::Tensor& part, at::IntArrayRef sizes, PartySet senders, PartySet receivers) {
-  Item item{part, {}, sizes.vec(), static_cast<size_t>(c10::multiply_integers(sizes)), senders, receivers};
+size_t Exchange::add(const at::Tensor& part, at::IntArrayRef sizes, PartySet senders,
+                     PartySet receivers) {
+  Item item{part,    {},       sizes.vec(), static_cast<size_t>(c10::multiply_integers(sizes)),
+            senders, receivers};
   if (contains(senders, links_.rank())) item.sum = part;
   items_.push_back(std::move(item));
   return items_.size() - 1;
@@ -35,7 +37,8 @@ void Exchange::run() {
   for (int peer = 0; peer < links_.parties(); ++peer) {
     const size_t n = peer == me ? 0 : words_between(peer, me);
     if (n > 0) {
-      receives.emplace_back(peer, channel.receive(peer, net::kPartyLane, operation_, net::DType::int64, 8 * n));
+      receives.emplace_back(
+          peer, channel.receive(peer, net::kPartyLane, operation_, net::DType::int64, 8 * n));
     }
   }
   for (int peer = 0; peer < links_.parties(); ++peer) {

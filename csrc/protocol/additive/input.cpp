@@ -29,9 +29,11 @@ std::vector<Secret> AdditiveEngine::input(const std::vector<Input>& inputs, int 
   try {
     for (size_t i = 0; i < inputs.size(); ++i) {
       const Input& in = inputs[i];
-      if (in.values.defined() && rank() == src) encoded[i] = fixedpoint::encode(in.values, precision());
+      if (in.values.defined() && rank() == src)
+        encoded[i] = fixedpoint::encode(in.values, precision());
       if (rank() == src && !in.values.defined()) {
-        throw ConfigError(fmt::format("data is None at party {}, its owner; a tensor is needed there", src));
+        throw ConfigError(
+            fmt::format("data is None at party {}, its owner; a tensor is needed there", src));
       }
       if (in.values.defined()) {
         mine.add(in.values.sizes().vec());
@@ -55,7 +57,8 @@ std::vector<Secret> AdditiveEngine::input(const std::vector<Input>& inputs, int 
   return out;
 }
 
-// Shares of zero from the pairwise seeds: what party i adds for the pair (i, j), party j takes away.
+// Shares of zero from the pairwise seeds: what party i adds for the pair (i, j), party j takes
+// away.
 at::Tensor AdditiveEngine::zero_share(at::IntArrayRef sizes) {
   at::Tensor out = at::zeros(sizes, at::kLong);
   at::Tensor draw = at::empty(sizes, at::kLong);
@@ -70,12 +73,14 @@ at::Tensor AdditiveEngine::zero_share(at::IntArrayRef sizes) {
 }
 
 Secret AdditiveEngine::share(const Secret& x) {
-  return Secret(at::add(contribution(x, kShared), zero_share(x.sizes())), x.fraction_bits(), kShared);
+  return Secret(at::add(contribution(x, kShared), zero_share(x.sizes())), x.fraction_bits(),
+                kShared);
 }
 
 at::Tensor AdditiveEngine::reveal(const Secret& a_in, std::optional<int> dst) {
   if (dst && (*dst < 0 || *dst >= parties())) {
-    throw ConfigError(fmt::format("dst is {}; allowed are None and the ranks 0 to {}", *dst, parties() - 1));
+    throw ConfigError(
+        fmt::format("dst is {}; allowed are None and the ranks 0 to {}", *dst, parties() - 1));
   }
   const Secret a = settle(a_in);
   OperationScope scope(statistics_, "reveal");
@@ -89,10 +94,12 @@ at::Tensor AdditiveEngine::reveal(const Secret& a_in, std::optional<int> dst) {
   const PartySet senders = a.is_owned() ? only(a.owner()) : everyone(parties());
   at::Tensor part;
   if (contains(senders, rank())) {
-    part = a.is_owned() ? a.share().contiguous() : at::add(a.share(), zero_share(a.sizes())).contiguous();
+    part = a.is_owned() ? a.share().contiguous()
+                        : at::add(a.share(), zero_share(a.sizes())).contiguous();
   }
   Exchange exchange(links_, net::Operation::reveal);
-  const size_t item = exchange.add(part, a.sizes(), senders, dst ? only(*dst) : everyone(parties()));
+  const size_t item =
+      exchange.add(part, a.sizes(), senders, dst ? only(*dst) : everyone(parties()));
   exchange.run();
   return learns ? fixedpoint::decode(exchange.result(item), a.fraction_bits()) : at::Tensor();
 }

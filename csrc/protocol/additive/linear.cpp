@@ -17,18 +17,24 @@ namespace {
 
 const char* operation_name(ring::Bilinear kind) {
   switch (kind) {
-    case ring::Bilinear::multiply: return "mul";
-    case ring::Bilinear::matmul: return "matmul";
-    case ring::Bilinear::convolution: return "conv";
+    case ring::Bilinear::multiply:
+      return "mul";
+    case ring::Bilinear::matmul:
+      return "matmul";
+    case ring::Bilinear::convolution:
+      return "conv";
   }
   return "product";
 }
 
 net::Operation frame_operation(ring::Bilinear kind) {
   switch (kind) {
-    case ring::Bilinear::multiply: return net::Operation::multiply;
-    case ring::Bilinear::matmul: return net::Operation::matmul;
-    case ring::Bilinear::convolution: return net::Operation::convolution;
+    case ring::Bilinear::multiply:
+      return net::Operation::multiply;
+    case ring::Bilinear::matmul:
+      return net::Operation::matmul;
+    case ring::Bilinear::convolution:
+      return net::Operation::convolution;
   }
   return net::Operation::open_mask;
 }
@@ -36,7 +42,8 @@ net::Operation frame_operation(ring::Bilinear kind) {
 }  // namespace
 
 // This party's share of map(left mask, right mask).
-at::Tensor AdditiveEngine::dealt_product(const ring::BilinearMap& map, const Masking& left, const Masking& right) {
+at::Tensor AdditiveEngine::dealt_product(const ring::BilinearMap& map, const Masking& left,
+                                         const Masking& right) {
   const auto descriptor = correlation::Descriptor::make_bilinear(map, left.view(), right.view());
   const auto dealt = provider_->take(descriptor);
   at::Tensor out = at::empty(descriptor.output_sizes(), at::kLong);
@@ -49,7 +56,8 @@ at::Tensor AdditiveEngine::dealt_product(const ring::BilinearMap& map, const Mas
 }
 
 // With A = a + r and B = b + s opened: ab = AB - A s - r B + rs. Two local products a party.
-Secret AdditiveEngine::beaver_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) {
+Secret AdditiveEngine::beaver_product(const ring::BilinearMap& map, const Secret& a,
+                                      const Secret& b) {
   Exchange exchange(links_, frame_operation(map.kind));
   const PartySet all = everyone(parties());
   Masking left = prepare(exchange, a, all, all);
@@ -84,7 +92,8 @@ Secret AdditiveEngine::owned_product(const ring::BilinearMap& map, const Secret&
   };
   Exchange exchange(links_, frame_operation(map.kind));
   Masking known = prepare(exchange, w, only(owner), others);
-  // The owner's part of x is not masked, so this opening is of no use to anybody else: never cached.
+  // The owner's part of x is not masked, so this opening is of no use to anybody else: never
+  // cached.
   Masking sent(Secret(x.share(), x.fraction_bits(), x.owner()));
   sent.opening.mask = provider_->take_mask(x.numel(), senders, false);
   sent.opening.mask_share = mask_share(sent.opening.mask, x.sizes());
@@ -94,7 +103,8 @@ Secret AdditiveEngine::owned_product(const ring::BilinearMap& map, const Secret&
   exchange.run();
   complete(exchange, known);
 
-  at::Tensor out = left_is_owner ? dealt_product(map, known, sent) : dealt_product(map, sent, known);
+  at::Tensor out =
+      left_is_owner ? dealt_product(map, known, sent) : dealt_product(map, sent, known);
   if (rank() == owner) {
     const at::Tensor received = exchange.result(item);
     out.add_(apply(w.share(), x.is_owned() ? received : at::add(received, x.share())));
@@ -104,7 +114,8 @@ Secret AdditiveEngine::owned_product(const ring::BilinearMap& map, const Secret&
   return Secret(out, a.fraction_bits() + b.fraction_bits(), kShared);
 }
 
-Secret AdditiveEngine::shared_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) {
+Secret AdditiveEngine::shared_product(const ring::BilinearMap& map, const Secret& a,
+                                      const Secret& b) {
   OperationScope scope(statistics_, operation_name(map.kind));
   if (b.is_owned() && (b.store()->reused || !a.is_owned() || !a.store()->reused)) {
     return owned_product(map, a, b, /*left_is_owner=*/false);

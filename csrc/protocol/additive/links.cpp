@@ -23,7 +23,8 @@ Round::Round(Links& links, net::Operation operation, net::DType dtype, size_t wo
     : links_(links), operation_(operation), dtype_(dtype), words_(words), message_(8 * words) {
   for (int peer = 0; peer < links.parties(); ++peer) {
     if (peer == links.rank()) continue;
-    receives_.push_back(links.channel().receive(peer, net::kPartyLane, operation, dtype, 8 * words));
+    receives_.push_back(
+        links.channel().receive(peer, net::kPartyLane, operation, dtype, 8 * words));
   }
 }
 

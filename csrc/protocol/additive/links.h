@@ -13,7 +13,8 @@ namespace cryptensor::protocol::additive {
 
 class Links : public CostSource {
  public:
-  Links(std::shared_ptr<net::Channel> channel, int parties) : channel_(std::move(channel)), parties_(parties) {}
+  Links(std::shared_ptr<net::Channel> channel, int parties)
+      : channel_(std::move(channel)), parties_(parties) {}
 
   net::Channel& channel() { return *channel_; }
   int rank() const { return channel_->rank(); }

@@ -31,15 +31,16 @@ at::Tensor AdditiveEngine::Masking::arranged(const at::Tensor& t) const {
   return at::as_strided(t, view.sizes, view.strides, t.storage_offset() + view.offset);
 }
 
-at::Tensor AdditiveEngine::mask_share(const correlation::MaskName& mask, at::IntArrayRef sizes) const {
+at::Tensor AdditiveEngine::mask_share(const correlation::MaskName& mask,
+                                      at::IntArrayRef sizes) const {
   if (!contains(mask.holders, rank())) return {};
   at::Tensor out = at::empty(sizes, at::kLong);
   provider_->mask_prg(mask).fill(/*stream=*/0, 0, out.data_ptr(), 8 * mask.numel);
   return out;
 }
 
-AdditiveEngine::Masking AdditiveEngine::prepare(Exchange& exchange, const Secret& x, PartySet holders,
-                                                PartySet receivers) {
+AdditiveEngine::Masking AdditiveEngine::prepare(Exchange& exchange, const Secret& x,
+                                                PartySet holders, PartySet receivers) {
   Masking masking(x);
   const Store& store = *x.store();
   masking.whole = store.reused || x.numel() >= store.base.numel();

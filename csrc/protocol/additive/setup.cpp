@@ -24,8 +24,8 @@ struct Hello {
   uint32_t precision;
   uint32_t truncation;
   uint32_t third_party;
-  uint64_t nonce;    // rank 0's is the session's name
-  uint8_t seed[16];  // for this pair of parties
+  uint64_t nonce;     // rank 0's is the session's name
+  uint8_t seed[16];   // for this pair of parties
   uint8_t dealt[16];  // from the last party when it plays the dealer: the receiver's key with it
 };
 static_assert(sizeof(Hello) == 64 - 8);
@@ -38,8 +38,8 @@ uint32_t code(std::optional<Truncation> truncation) {
 
 void check_same(const char* what, uint32_t mine, uint32_t theirs, int peer) {
   if (mine == theirs) return;
-  throw ConfigError(fmt::format("{} is {} here and {} at party {}; all parties must use the same", what, mine,
-                                theirs, peer));
+  throw ConfigError(fmt::format("{} is {} here and {} at party {}; all parties must use the same",
+                                what, mine, theirs, peer));
 }
 
 // The keys of `mine` for each other rank. A dealer has none.
@@ -53,7 +53,8 @@ std::vector<Hello> greet(net::Channel& channel, Hello mine, const Keys& keys) {
   std::vector<std::unique_ptr<net::Receive>> receives(ranks);
   for (int p = 0; p < ranks; ++p) {
     if (p == me) continue;
-    receives[p] = channel.receive(p, net::kPartyLane, Operation::handshake, DType::bytes, sizeof(Hello));
+    receives[p] =
+        channel.receive(p, net::kPartyLane, Operation::handshake, DType::bytes, sizeof(Hello));
   }
   for (int p = 0; p < ranks; ++p) {
     if (p == me) continue;
@@ -85,7 +86,8 @@ std::vector<Hello> greet(net::Channel& channel, Hello mine, const Keys& keys) {
 
 }  // namespace
 
-AdditiveEngine::AdditiveEngine(std::shared_ptr<net::Transport> transport, const AdditiveConfig& config)
+AdditiveEngine::AdditiveEngine(std::shared_ptr<net::Transport> transport,
+                               const AdditiveConfig& config)
     : Engine(config),
       config_(config),
       links_(std::make_shared<net::Channel>(transport, 0, config.timeout), config.parties) {
@@ -116,9 +118,10 @@ void AdditiveEngine::handshake() {
   // After the greeting, so that a wrong setting at one party is an error at all of them.
   fixedpoint::check_precision(precision());
   if (n < 2 || n > 16 || ranks != n + (config_.third_party ? 1 : 0)) {
-    throw ConfigError(fmt::format("parties is {} with {} processes; allowed are 2 to 16 parties, one process "
-                                  "each, and one for a third-party dealer",
-                                  n, ranks));
+    throw ConfigError(
+        fmt::format("parties is {} with {} processes; allowed are 2 to 16 parties, one process "
+                    "each, and one for a third-party dealer",
+                    n, ranks));
   }
   if (me >= n) throw ConfigError(fmt::format("rank {} is that of the dealer; it must serve", me));
   pair_prgs_.resize(n);
@@ -143,16 +146,44 @@ void AdditiveEngine::handshake() {
   links_.set_provider(provider_.get());
 }
 
+void AdditiveEngine::synchronize(size_t bytes) {
+  OperationScope scope(statistics_, "synchronize");
+  Round round(links_, Operation::announce, DType::bytes, (bytes + 7) / 8);
+  std::memset(round.out(), 0, 8 * ((bytes + 7) / 8));
+  round.send();
+  round.xor_of_others();
+}
+
 void AdditiveEngine::shutdown() {
   if (!running_) return;
   running_ = false;
   provider_->finish();
-  links_.channel().flush();
+  say_goodbye();
 }
 
-void serve_dealer(std::shared_ptr<net::Transport> transport, int parties, std::chrono::milliseconds timeout) {
+// Gloo forgets what has arrived when the sender closes the connection: nobody leaves before all
+// have what was sent to them. The others may compute alone for as long as they like.
+void AdditiveEngine::say_goodbye() {
+  net::Channel& channel = links_.channel();
+  try {
+    std::vector<std::unique_ptr<net::Receive>> receives;
+    for (int p = 0; p < parties(); ++p) {
+      if (p == rank()) continue;
+      receives.push_back(channel.receive(p, net::kPartyLane, Operation::goodbye, DType::bytes, 0));
+      channel.send(p, net::kPartyLane, Operation::goodbye, DType::bytes, Message(0));
+    }
+    for (auto& receive : receives) receive->wait_without_limit();
+    channel.flush();
+  } catch (const PeerLost&) {
+    // It left first, or failed and reports that itself; this party has all that it needs.
+  }
+}
+
+void serve_dealer(std::shared_ptr<net::Transport> transport, int parties,
+                  std::chrono::milliseconds timeout) {
   if (transport->rank() != parties || transport->size() != parties + 1) {
-    throw ConfigError(fmt::format("the dealer must be rank {} of {} processes", parties, parties + 1));
+    throw ConfigError(
+        fmt::format("the dealer must be rank {} of {} processes", parties, parties + 1));
   }
   net::Channel channel(std::move(transport), 0, timeout);
   Hello hello{};

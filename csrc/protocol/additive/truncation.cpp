@@ -19,8 +19,8 @@ uint64_t* words(const at::Tensor& t) { return reinterpret_cast<uint64_t*>(t.data
 
 // A field of narrow words: corrected at the corrected party, else expanded.
 template <class W>
-const W* narrow_field(const correlation::Correlation& dealt, uint64_t stream, size_t offset, size_t n,
-                      Buffer& scratch) {
+const W* narrow_field(const correlation::Correlation& dealt, uint64_t stream, size_t offset,
+                      size_t n, Buffer& scratch) {
   if (dealt.corrections) return reinterpret_cast<const W*>(dealt.corrections.get() + offset);
   scratch = Buffer(n * sizeof(W));
   dealt.prg.fill(stream, 0, scratch.data(), n * sizeof(W));
@@ -50,8 +50,8 @@ constexpr uint64_t kWrapOffset = uint64_t{3} << 62;
 
 template <class W>
 void finish_one_bit(const correlation::Correlation& dealt, int rank, const uint64_t* share,
-                    const uint64_t* own_bits, const uint64_t* others_bits, const uint64_t* secret_bits,
-                    size_t n, int f, uint64_t* out) {
+                    const uint64_t* own_bits, const uint64_t* others_bits,
+                    const uint64_t* secret_bits, size_t n, int f, uint64_t* out) {
   Buffer scratch;
   const W* product = narrow_field<W>(dealt, correlation::kWrapStream, 0, n, scratch);
   for (size_t i = 0; i < n; ++i) {
@@ -80,8 +80,8 @@ Secret AdditiveEngine::truncate_local(const Secret& a, int f) const {
 }
 
 // The wrap of the two shares is the product of their top bits b_i, which are exchanged under the
-// dealer's bits s_i: with e_i = b_i ^ s_i, b_0 b_1 = b_0 e_1 + (1 - 2 e_1)(s_1 b_0) and so on down to
-// the dealt shares of s_0 s_1.
+// dealer's bits s_i: with e_i = b_i ^ s_i, b_0 b_1 = b_0 e_1 + (1 - 2 e_1)(s_1 b_0) and so on down
+// to the dealt shares of s_0 s_1.
 Secret AdditiveEngine::truncate_one_bit(const Secret& a, int f) {
   const at::Tensor x = a.share().contiguous();
   const size_t n = x.numel(), bit_words = ring::words_for_bits(n);
@@ -100,7 +100,8 @@ Secret AdditiveEngine::truncate_one_bit(const Secret& a, int f) {
   const uint64_t* theirs = round.xor_of_others();
   at::Tensor out = at::empty_like(x);
   const auto finish = f <= 16 ? finish_one_bit<uint16_t> : finish_one_bit<uint32_t>;
-  finish(dealt, rank(), words(x), round.own(), theirs, secret_bits.as<uint64_t>(), n, f, words(out));
+  finish(dealt, rank(), words(x), round.own(), theirs, secret_bits.as<uint64_t>(), n, f,
+         words(out));
   return Secret(out, a.fraction_bits() - f, kShared);
 }
 
@@ -127,10 +128,14 @@ Secret AdditiveEngine::truncate_exact(const Secret& a, int f) {
 
 Secret AdditiveEngine::shared_truncate(const Secret& a, int bits, Truncation kind) {
   switch (kind) {
-    case Truncation::local: return truncate_local(a, bits);
-    case Truncation::one_bit: return truncate_one_bit(a, bits);
-    case Truncation::interactive: return truncate_opened(a, bits);
-    case Truncation::exact: return truncate_exact(a, bits);
+    case Truncation::local:
+      return truncate_local(a, bits);
+    case Truncation::one_bit:
+      return truncate_one_bit(a, bits);
+    case Truncation::interactive:
+      return truncate_opened(a, bits);
+    case Truncation::exact:
+      return truncate_exact(a, bits);
   }
   throw Error("unknown truncation");
 }

@@ -30,7 +30,8 @@ at::Tensor PlaintextEngine::reveal(const Secret& a, std::optional<int>) {
   return fixedpoint::decode(x.share(), x.fraction_bits());
 }
 
-Secret PlaintextEngine::shared_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) {
+Secret PlaintextEngine::shared_product(const ring::BilinearMap& map, const Secret& a,
+                                       const Secret& b) {
   return Secret(map(a.share(), b.share()), a.fraction_bits() + b.fraction_bits(), kShared);
 }
 
@@ -39,7 +40,8 @@ Secret PlaintextEngine::shared_square(const Secret& a) {
 }
 
 Secret PlaintextEngine::shared_truncate(const Secret& a, int bits, Truncation) {
-  return Secret(at::bitwise_right_shift(a.share(), int64_t{bits}), a.fraction_bits() - bits, kShared);
+  return Secret(at::bitwise_right_shift(a.share(), int64_t{bits}), a.fraction_bits() - bits,
+                kShared);
 }
 
 Secret PlaintextEngine::shared_relu(const Secret& a, int shift, std::optional<Secret>* sign) {

@@ -16,8 +16,11 @@ class PlaintextEngine final : public Engine {
   const char* provider() const override { return "plaintext"; }
 
   std::vector<Secret> input(const std::vector<Input>& inputs, int src) override;
-  Secret share(const Secret& x) override { return Secret(x.share().clone(), x.fraction_bits(), kShared); }
+  Secret share(const Secret& x) override {
+    return Secret(x.share().clone(), x.fraction_bits(), kShared);
+  }
   at::Tensor reveal(const Secret& a, std::optional<int> dst) override;
+  void synchronize(size_t) override {}
   void shutdown() override {}
   void abort() override {}
 

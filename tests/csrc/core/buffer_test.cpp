@@ -86,19 +86,25 @@ TEST_F(BufferTest, LargeBlocksAreReused) {
 }
 
 TEST_F(BufferTest, AnotherSizeClassIsNotReused) {
-  { Buffer released(kMiB); }
+  {
+    Buffer released(kMiB);
+  }
   Buffer larger(kMiB + 1);
   EXPECT_EQ(pooled_bytes(), kMiB);
 }
 
 TEST_F(BufferTest, SmallBlocksStayOutOfThePool) {
-  { Buffer released(1000); }
+  {
+    Buffer released(1000);
+  }
   EXPECT_EQ(pooled_bytes(), 0u);
 }
 
 TEST_F(BufferTest, DroppingThePoolLeavesLiveBlocks) {
   Buffer live(kMiB);
-  { Buffer released(3 * kMiB); }
+  {
+    Buffer released(3 * kMiB);
+  }
   EXPECT_EQ(pooled_bytes(), 3 * kMiB);
   drop_pool();
   EXPECT_EQ(pooled_bytes(), 0u);
@@ -111,7 +117,9 @@ TEST_F(BufferTest, ThePoolKeepsNoMoreThanItsLimit) {
     for (int i = 0; i < 5; ++i) blocks.emplace_back(kPoolLimit / 4);
   }
   EXPECT_EQ(pooled_bytes(), kPoolLimit);
-  { Buffer beyond(2 * kPoolLimit); }
+  {
+    Buffer beyond(2 * kPoolLimit);
+  }
   EXPECT_EQ(pooled_bytes(), kPoolLimit);
 }
 

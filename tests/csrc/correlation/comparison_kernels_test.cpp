@@ -41,9 +41,8 @@ Words inputs(size_t n, Comparison mode, uint64_t seed) {
   for (size_t i = 0; i < n; ++i) {
     // One size after the other starts at another edge, so that n = 1 sees more than zero.
     const size_t edge = (i + seed) % (2 * edges.size());
-    out[i] = static_cast<uint64_t>(edge < edges.size()
-                                       ? edges[edge]
-                                       : static_cast<int64_t>(random()) >> (2 + random() % 61));
+    out[i] = static_cast<uint64_t>(
+        edge < edges.size() ? edges[edge] : static_cast<int64_t>(random()) >> (2 + random() % 61));
   }
   return out;
 }
@@ -59,14 +58,20 @@ size_t count_wrong(const Transcript& t, const Setting& setting, const Words& x) 
     const int64_t y = static_cast<int64_t>(result[i]);
     bool right = false;
     switch (setting.mode) {
-      case Comparison::sign: right = y == (positive ? 1 : 0); break;
-      case Comparison::relu: right = y == (positive ? static_cast<int64_t>(x[i]) : 0); break;
+      case Comparison::sign:
+        right = y == (positive ? 1 : 0);
+        break;
+      case Comparison::relu:
+        right = y == (positive ? static_cast<int64_t>(x[i]) : 0);
+        break;
       case Comparison::relu_truncate: {
         const int64_t floor = floor_of(x[i], setting.shift);
         right = positive ? y == floor || y == floor + 1 : y == 0;
         break;
       }
-      case Comparison::low_bits: right = y == floor_of(x[i], setting.shift); break;
+      case Comparison::low_bits:
+        right = y == floor_of(x[i], setting.shift);
+        break;
     }
     if (setting.mode != Comparison::low_bits) right &= sign[i] == (positive ? 1u : 0u);
     wrong += !right;
@@ -203,9 +208,10 @@ TEST(Comparison, EveryCorrectedFieldMatters) {
     Setting setting{mode, truncates(mode) ? 16 : 0, 3, 12};
     const Words x = inputs(n, mode, setting.seed);
     const ComparisonLayout layout(n, mode, setting.shift);
-    std::vector<size_t> fields{layout.level1, layout.level2, layout.bit_offset, layout.bit,
-                               layout.shifted, layout.selected, layout.tables, layout.wrap,
-                               layout.selected_wrap, layout.correction_bytes};
+    std::vector<size_t> fields{
+        layout.level1,        layout.level2,          layout.bit_offset, layout.bit,
+        layout.shifted,       layout.selected,        layout.tables,     layout.wrap,
+        layout.selected_wrap, layout.correction_bytes};
     ASSERT_TRUE(std::is_sorted(fields.begin(), fields.end()));
     for (size_t f = 0; f + 1 < fields.size(); ++f) {
       if (fields[f] == fields[f + 1]) continue;

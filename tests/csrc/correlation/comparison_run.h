@@ -17,7 +17,7 @@ using Words = std::vector<uint64_t>;
 
 struct Transcript {
   std::vector<uint8_t> corrections;
-  std::vector<Words> messages;  // round by round, party by party
+  std::vector<Words> messages;        // round by round, party by party
   std::vector<Words> results, signs;  // the parties' shares
 
   Words result() const { return sum(results); }

@@ -119,8 +119,8 @@ TEST_P(DealerTest, ProductsOfMasksOfEveryHolders) {
   const uint32_t everyone = (1u << GetParam()) - 1;
   for (uint32_t holders = 1; holders <= everyone; ++holders) {
     const auto left = whole(mask_name(3, 6, holders), {2, 3});
-    const auto right = whole(mask_name(4, 6, everyone & ~holders ? everyone & ~holders : everyone),
-                             {3, 2});
+    const auto right =
+        whole(mask_name(4, 6, everyone & ~holders ? everyone & ~holders : everyone), {3, 2});
     expect_product(session_, Descriptor::make_bilinear(examples::matmul(), left, right));
     expect_product(session_, Descriptor::make_bilinear(examples::matmul(), right, left));
   }
@@ -160,8 +160,8 @@ TEST_P(DealerTest, ComparisonsOfEveryMode) {
     expect_comparison<uint16_t>(session_, Descriptor::make_comparison(n, Comparison::sign, 0));
     expect_comparison<uint16_t>(session_, Descriptor::make_comparison(n, Comparison::relu, 0));
     for (const int shift : {1, 7, 16}) {
-      expect_comparison<uint16_t>(
-          session_, Descriptor::make_comparison(n, Comparison::relu_truncate, shift));
+      expect_comparison<uint16_t>(session_,
+                                  Descriptor::make_comparison(n, Comparison::relu_truncate, shift));
       expect_comparison<uint16_t>(session_,
                                   Descriptor::make_comparison(n, Comparison::low_bits, shift));
     }

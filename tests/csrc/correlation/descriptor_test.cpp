@@ -96,7 +96,8 @@ TEST(Descriptor, DeclaresItsCorrections) {
   const auto mask = view(24, {4, 6}, {6, 1});
   EXPECT_EQ(Descriptor::make_mask(100, 3).correction_bytes(), 0u);
   EXPECT_EQ(Descriptor::make_bilinear(examples::matmul(), mask, view(24, {6, 4}, {4, 1}))
-                .correction_bytes(), 8u * 16);
+                .correction_bytes(),
+            8u * 16);
   EXPECT_EQ(truncation(mask, 16).correction_bytes(), 10u * 24);
   EXPECT_EQ(truncation(mask, 17).correction_bytes(), 12u * 24);
   EXPECT_EQ(truncation(view(1, {5, 5}, {0, 0}), 16).correction_bytes(), 10u * 25);
@@ -208,10 +209,12 @@ TEST(Descriptor, RefusesProductsThatDoNotFit) {
   expect_refused(product(examples::matmul(), view(10, {2, 3}, {3, 1}), view(10, {2, 3}, {3, 1})),
                  "matmul");
   expect_refused(product(examples::matmul(), view(10, {}, {}), view(10, {1}, {1})), "scalar");
-  expect_refused(product(examples::matmul(), view(1, {1 << 20, 1}, {0, 0}),
-                         view(1, {1, 1 << 20}, {0, 0})), "the result is too large");
-  expect_refused(product(examples::multiply(), view(1, {1 << 20, 1}, {0, 0}),
-                         view(1, {1, 1 << 20}, {0, 0})), "the result is too large");
+  expect_refused(
+      product(examples::matmul(), view(1, {1 << 20, 1}, {0, 0}), view(1, {1, 1 << 20}, {0, 0})),
+      "the result is too large");
+  expect_refused(
+      product(examples::multiply(), view(1, {1 << 20, 1}, {0, 0}), view(1, {1, 1 << 20}, {0, 0})),
+      "the result is too large");
 }
 
 TEST(Descriptor, RefusesBadConvolutions) {
@@ -247,12 +250,24 @@ TEST(Descriptor, RandomMutationsNeverCrash) {
     for (uint64_t changes = 1 + random() % 3; changes > 0; --changes) {
       const size_t at = random() % bytes.size();
       switch (random() % 6) {
-        case 0: bytes[at] = static_cast<uint8_t>(random()); break;
-        case 1: bytes[at] ^= static_cast<uint8_t>(1 << random() % 8); break;
-        case 2: bytes[at] = static_cast<uint8_t>(random() % 4); break;
-        case 3: bytes[at] = 0xff; break;
-        case 4: bytes.resize(at + 1); break;
-        case 5: bytes.insert(bytes.begin() + at, static_cast<uint8_t>(random())); break;
+        case 0:
+          bytes[at] = static_cast<uint8_t>(random());
+          break;
+        case 1:
+          bytes[at] ^= static_cast<uint8_t>(1 << random() % 8);
+          break;
+        case 2:
+          bytes[at] = static_cast<uint8_t>(random() % 4);
+          break;
+        case 3:
+          bytes[at] = 0xff;
+          break;
+        case 4:
+          bytes.resize(at + 1);
+          break;
+        case 5:
+          bytes.insert(bytes.begin() + at, static_cast<uint8_t>(random()));
+          break;
       }
     }
     try {

@@ -151,8 +151,10 @@ class ThirdParty : public testing::Test {
     for (int p = 0; p < parties; ++p) {
       guarded(p, [&, p] {
         Channel channel(hub.transport(p), 7, kTimeout);
-        const net::Message seed = channel.receive(parties, net::kCorrectionLane,
-                                                  Operation::dealer_seed, DType::bytes, 16)->wait();
+        const net::Message seed =
+            channel
+                .receive(parties, net::kCorrectionLane, Operation::dealer_seed, DType::bytes, 16)
+                ->wait();
         crypto::Key key;
         std::memcpy(key.bytes.data(), seed.data(), 16);
         seeds_[p] = key.bytes;
@@ -217,6 +219,15 @@ TEST_F(ThirdParty, RunsAheadOfAPeriodicProgram) {
   // What was asked for ahead and never used is bounded by the window.
   EXPECT_GT(received_in_all_, traffic_.corrections);
   EXPECT_LE(received_in_all_, traffic_.corrections + ThirdPartyProvider::kAheadCount);
+}
+
+TEST_F(ThirdParty, AGuessHasToBeEarned) {
+  run(2, [&](Provider& provider, std::vector<Step>& out) {
+    for (int i = 0; i < 2; ++i) out.push_back(step(provider, 2, 1000));
+  });
+  EXPECT_EQ(errors_, std::vector<std::string>());
+  const uint64_t wasted = received_in_all_ - traffic_.corrections;
+  EXPECT_LE(wasted, ThirdPartyProvider::kAheadOfForeseen) << "two equal steps are little evidence";
 }
 
 TEST_F(ThirdParty, WrongGuessesAreDiscarded) {

@@ -69,7 +69,10 @@ TEST(HkdfTest, LengthAndEmptyInputAreChecked) {
 
 TEST(DeriveTest, IsHkdfOfLabelAndBothNumbersLittleEndian) {
   const Bytes parent = sequence(0, 15);
-  const Bytes info = from_hex("6d61736b" "0807060504030201" "0200000000000000");
+  const Bytes info = from_hex(
+      "6d61736b"
+      "0807060504030201"
+      "0200000000000000");
   const Key key = derive(key_of(parent), "mask", 0x0102030405060708, 2);
   EXPECT_EQ(Bytes(key.bytes.begin(), key.bytes.end()), hkdf_sha256(parent, {}, info, 16));
 }

@@ -39,8 +39,7 @@ Bytes openssl_ctr(const Key& key, uint64_t high, uint64_t low, size_t n) {
   Bytes bytes(n, 0);
   int written = 0;
   EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();
-  EXPECT_EQ(
-      EVP_EncryptInit_ex(context, EVP_aes_128_ctr(), nullptr, key.bytes.data(), counter), 1);
+  EXPECT_EQ(EVP_EncryptInit_ex(context, EVP_aes_128_ctr(), nullptr, key.bytes.data(), counter), 1);
   EXPECT_EQ(EVP_EncryptUpdate(context, bytes.data(), &written, bytes.data(), static_cast<int>(n)),
             1);
   EVP_CIPHER_CTX_free(context);
@@ -82,14 +81,13 @@ TEST_P(PrgTest, NistVectors) {
 
 TEST_P(PrgTest, EqualsOpensslForOddSizesAndPositions) {
   const Prg generator = prg();
-  for (uint64_t stream : {uint64_t{0}, uint64_t{1}, uint64_t{0x0123456789abcdef},
-                          (uint64_t{1} << 63) - 1}) {
+  for (uint64_t stream :
+       {uint64_t{0}, uint64_t{1}, uint64_t{0x0123456789abcdef}, (uint64_t{1} << 63) - 1}) {
     // The second and third carry between the bytes of the counter, within a draw.
     for (uint64_t line : {uint64_t{0}, uint64_t{62}, uint64_t{0x3ffffffe}, kLines / 2}) {
-      for (size_t n : {1, 15, 16, 17, 63, 64, 65, 127, 448, 511, 512, 513, 575, 1000, 1023, 1537,
-                       8191, 8192, 8193, 20001}) {
-        ASSERT_EQ(draw(generator, stream, line, n),
-                  openssl_ctr(test_key(), stream, 4 * line, n))
+      for (size_t n : {1,   15,  16,  17,   63,   64,   65,   127,  448,  511,
+                       512, 513, 575, 1000, 1023, 1537, 8191, 8192, 8193, 20001}) {
+        ASSERT_EQ(draw(generator, stream, line, n), openssl_ctr(test_key(), stream, 4 * line, n))
             << "stream " << stream << " line " << line << " n " << n;
       }
     }
@@ -225,9 +223,8 @@ TEST_P(PrgTest, IsRefusedInAForkedProcess) {
 }
 
 TEST_P(PrgTest, OneMadeInAForkedProcessWorks) {
-  EXPECT_EQ(exit_status_in_child([&] {
-              return draw(prg(), 0, 0, 10) == openssl_ctr(test_key(), 0, 0, 10) ? 0 : 1;
-            }),
+  EXPECT_EQ(exit_status_in_child(
+                [&] { return draw(prg(), 0, 0, 10) == openssl_ctr(test_key(), 0, 0, 10) ? 0 : 1; }),
             0);
 }
 

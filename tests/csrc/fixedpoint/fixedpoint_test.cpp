@@ -32,9 +32,19 @@ std::string refusal(const at::Tensor& values, int precision = 16) {
 
 TEST(Encode, RoundsHalfToEven) {
   const double ulp = std::ldexp(1.0, -16);
-  for (const auto& [ulps, expected] : std::vector<std::pair<double, int64_t>>{
-           {0.5, 0}, {1.5, 2}, {2.5, 2}, {3.5, 4}, {-0.5, 0}, {-1.5, -2}, {-2.5, -2},
-           {0.5000001, 1}, {0.4999999, 0}, {-0.5000001, -1}, {1.0, 1}, {-1.0, -1}, {0.0, 0}}) {
+  for (const auto& [ulps, expected] : std::vector<std::pair<double, int64_t>>{{0.5, 0},
+                                                                              {1.5, 2},
+                                                                              {2.5, 2},
+                                                                              {3.5, 4},
+                                                                              {-0.5, 0},
+                                                                              {-1.5, -2},
+                                                                              {-2.5, -2},
+                                                                              {0.5000001, 1},
+                                                                              {0.4999999, 0},
+                                                                              {-0.5000001, -1},
+                                                                              {1.0, 1},
+                                                                              {-1.0, -1},
+                                                                              {0.0, 0}}) {
     EXPECT_EQ(encoded(ulps * ulp, 16), expected) << ulps;
   }
   EXPECT_EQ(encoded(-0.0, 16), 0);
@@ -114,8 +124,8 @@ TEST(Encode, IntegersKeepTheSameRange) {
   const int64_t limit = int64_t{1} << 46;
   EXPECT_EQ(encode(at::full({}, limit - 1, at::kLong), 16).item<int64_t>(), (limit - 1) * 65536);
   EXPECT_EQ(encode(at::full({}, 1 - limit, at::kLong), 16).item<int64_t>(), (1 - limit) * 65536);
-  for (const int64_t bad : {limit, -limit, std::numeric_limits<int64_t>::min(),
-                            std::numeric_limits<int64_t>::max()}) {
+  for (const int64_t bad :
+       {limit, -limit, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()}) {
     EXPECT_THROW(encode(at::full({}, bad, at::kLong), 16), RangeError) << bad;
   }
 }
@@ -179,9 +189,16 @@ TEST(Precision, IsBounded) {
 }
 
 TEST(EncodeScalar, UsesTheFewestFractionBits) {
-  for (const auto& [value, mantissa, shift] : std::vector<std::tuple<double, int64_t, int>>{
-           {0.0, 0, 0}, {1.0, 1, 0}, {-3.0, -3, 0}, {0.5, 1, 1}, {-0.75, -3, 2}, {1024.0, 1024, 0},
-           {1.0 / 65536, 1, 16}, {3.0 / 32768, 3, 15}, {1e12, 1000000000000, 0}}) {
+  for (const auto& [value, mantissa, shift] :
+       std::vector<std::tuple<double, int64_t, int>>{{0.0, 0, 0},
+                                                     {1.0, 1, 0},
+                                                     {-3.0, -3, 0},
+                                                     {0.5, 1, 1},
+                                                     {-0.75, -3, 2},
+                                                     {1024.0, 1024, 0},
+                                                     {1.0 / 65536, 1, 16},
+                                                     {3.0 / 32768, 3, 15},
+                                                     {1e12, 1000000000000, 0}}) {
     const Scalar scalar = encode_scalar(value, 16);
     EXPECT_EQ(scalar.mantissa, mantissa) << value;
     EXPECT_EQ(scalar.shift, shift) << value;

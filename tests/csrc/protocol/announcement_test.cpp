@@ -100,10 +100,18 @@ TEST(Announcement, RandomMutationsNeverCrash) {
     for (uint64_t changes = 1 + random() % 3; changes > 0; --changes) {
       const size_t at = random() % bytes.size();
       switch (random() % 4) {
-        case 0: bytes[at] = static_cast<uint8_t>(random()); break;
-        case 1: bytes[at] ^= static_cast<uint8_t>(1 << random() % 8); break;
-        case 2: bytes.resize(at + 1); break;
-        case 3: bytes.insert(bytes.begin() + at, static_cast<uint8_t>(random() % 3)); break;
+        case 0:
+          bytes[at] = static_cast<uint8_t>(random());
+          break;
+        case 1:
+          bytes[at] ^= static_cast<uint8_t>(1 << random() % 8);
+          break;
+        case 2:
+          bytes.resize(at + 1);
+          break;
+        case 3:
+          bytes.insert(bytes.begin() + at, static_cast<uint8_t>(random() % 3));
+          break;
       }
     }
     try {

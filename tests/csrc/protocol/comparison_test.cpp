@@ -76,17 +76,20 @@ TEST_P(Comparisons, ReluIsExact) {
 }
 
 TEST_P(Comparisons, ReluTruncatesInTheSameRounds) {
-  expect_conforms(GetParam(), [](Engine& e) {
-    Secrets out;
-    for (const int64_t n : kSizes) out.push_back(e.relu(shared(e, edges(n, 62), 32)));
-    for (const int bits : {17, 24, 28, 36, 48}) {
-      out.push_back(e.relu(shared(e, edges(70, 62), bits)));
-    }
-    for (const Holder holder : kHolders) {
-      out.push_back(e.relu(operand(e, edges(100, 62), 32, holder)));
-    }
-    return out;
-  }, {0, 1});
+  expect_conforms(GetParam(),
+                  [](Engine& e) {
+                    Secrets out;
+                    for (const int64_t n : kSizes)
+                      out.push_back(e.relu(shared(e, edges(n, 62), 32)));
+                    for (const int bits : {17, 24, 28, 36, 48}) {
+                      out.push_back(e.relu(shared(e, edges(70, 62), bits)));
+                    }
+                    for (const Holder holder : kHolders) {
+                      out.push_back(e.relu(operand(e, edges(100, 62), 32, holder)));
+                    }
+                    return out;
+                  },
+                  {0, 1});
   expect_conforms(GetParam(), [](Engine& e) {
     std::optional<Secret> sign;
     const Secret y = e.relu(shared(e, edges(300, 62), 32), &sign);

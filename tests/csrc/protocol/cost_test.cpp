@@ -25,11 +25,10 @@ void expect_cost(Engine& e, const Cost& declared, const std::function<void()>& w
 }
 
 class Costs : public testing::TestWithParam<Settings> {};
-INSTANTIATE_TEST_SUITE_P(Sessions, Costs, testing::ValuesIn(all_settings()),
-                         [](const auto& info) {
-                           return std::to_string(info.param.parties) + "_" +
-                                  (info.param.third_party ? "third_party" : "first_party");
-                         });
+INSTANTIATE_TEST_SUITE_P(Sessions, Costs, testing::ValuesIn(all_settings()), [](const auto& info) {
+  return std::to_string(info.param.parties) + "_" +
+         (info.param.third_party ? "third_party" : "first_party");
+});
 
 TEST_P(Costs, Comparisons) {
   run(GetParam(), [](Engine& e) {

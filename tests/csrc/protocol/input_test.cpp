@@ -109,12 +109,11 @@ void expect_everywhere(int parties, const std::function<void(Engine&)>& work) {
 }
 
 TEST(InputErrors, ABadValueRaisesOnEveryParty) {
-  for (const double bad : {std::numeric_limits<double>::quiet_NaN(),
-                           std::numeric_limits<double>::infinity(), 1e15}) {
+  for (const double bad :
+       {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), 1e15}) {
     for (const int src : {0, 2}) {
-      expect_everywhere<RangeError>(3, [&](Engine& e) {
-        e.input({at_owner(e, src, at::full({2}, bad))}, src);
-      });
+      expect_everywhere<RangeError>(
+          3, [&](Engine& e) { e.input({at_owner(e, src, at::full({2}, bad))}, src); });
     }
   }
 }
@@ -141,9 +140,8 @@ TEST(InputErrors, DifferentShapesRaiseOnEveryParty) {
   expect_everywhere<ShapeError>(3, [](Engine& e) {
     e.input({e.rank() == 0 ? Input{kValues, {}} : Input{{}, Sizes{e.rank() == 2 ? 5 : 4}}}, 0);
   });
-  expect_everywhere<ShapeError>(2, [](Engine& e) {
-    e.input(std::vector<Input>(1 + e.rank(), Input{kValues, {}}), 0);
-  });
+  expect_everywhere<ShapeError>(
+      2, [](Engine& e) { e.input(std::vector<Input>(1 + e.rank(), Input{kValues, {}}), 0); });
 }
 
 TEST(InputErrors, TheOwnerMustBeOneAndHaveData) {
@@ -156,9 +154,8 @@ TEST(InputErrors, TheOwnerMustBeOneAndHaveData) {
 }
 
 TEST(InputErrors, TooManyDimensionsRaiseOnEveryParty) {
-  expect_everywhere<ShapeError>(2, [](Engine& e) {
-    e.input({at_owner(e, 1, at::zeros(Sizes(9, 1)))}, 1);
-  });
+  expect_everywhere<ShapeError>(
+      2, [](Engine& e) { e.input({at_owner(e, 1, at::zeros(Sizes(9, 1)))}, 1); });
 }
 
 TEST(InputErrors, TooManyInputsRaiseOnEveryParty) {

@@ -33,9 +33,13 @@ TEST_P(Maskings, AWeightIsOpenedOnce) {
     const auto multiply = [&] { e.product(kMatmul, shared(e, draw({5, 7}, 2, 20)), w); };
     EXPECT_EQ(cost_of(e, multiply).bytes_sent, cost::product(35, 21, 15, e.parties()).bytes_sent);
     for (int pass = 0; pass < 3; ++pass) EXPECT_EQ(bytes_of(e, multiply), 8 * 35 * peers);
-    EXPECT_EQ(bytes_of(e, [&] {
-      e.product(kMatmul, w.rearranged(w.share().t()), shared(e, draw({7, 2}, 3, 20)));
-    }), 8 * 14 * peers) << "a view of the weight";
+    EXPECT_EQ(bytes_of(e,
+                       [&] {
+                         e.product(kMatmul, w.rearranged(w.share().t()),
+                                   shared(e, draw({7, 2}, 3, 20)));
+                       }),
+              8 * 14 * peers)
+        << "a view of the weight";
   });
 }
 
@@ -140,6 +144,16 @@ TEST_P(Maskings, WritesOfEveryKindOfOperand) {
   });
 }
 
+TEST_P(Maskings, APartWithMoreFractionBitsIsNotRounded) {
+  const at::Tensor bits = draw({6}, 1, 0), fractions = draw({3}, 2, 18);
+  expect_conforms(GetParam(), [&](Engine& e) {
+    const Secret whole = operand(e, bits, 0, Holder::shared, 10);
+    e.write(whole.rearranged(whole.share().slice(0, 0, 3)),
+            operand(e, fractions, 16, Holder::shared, 20));
+    return Secrets{whole};
+  });
+}
+
 // A long random program: no mask may ever hide two values.
 TEST_P(Maskings, NoMaskIsUsedForTwoValues) {
   run(GetParam(), [](Engine& e) {
@@ -153,11 +167,21 @@ TEST_P(Maskings, NoMaskIsUsedForTwoValues) {
     for (int i = 0; i < 300; ++i) {
       const Secret &a = pool[random() % 6], &b = pool[random() % 6];
       switch (random() % 5) {
-        case 0: e.product(kMultiply, a, b); break;
-        case 1: e.product(kMatmul, a.rearranged(a.share().t()), b); break;
-        case 2: e.square(a); break;
-        case 3: e.write(a, shared(e, draw({3, 3}, i, 10), 16, i)); break;
-        case 4: e.write(a.rearranged(a.share()[1]), b.rearranged(b.share()[2])); break;
+        case 0:
+          e.product(kMultiply, a, b);
+          break;
+        case 1:
+          e.product(kMatmul, a.rearranged(a.share().t()), b);
+          break;
+        case 2:
+          e.square(a);
+          break;
+        case 3:
+          e.write(a, shared(e, draw({3, 3}, i, 10), 16, i));
+          break;
+        case 4:
+          e.write(a.rearranged(a.share()[1]), b.rearranged(b.share()[2]));
+          break;
       }
       for (const Secret& s : pool) {
         const auto& opening = s.store()->opening;

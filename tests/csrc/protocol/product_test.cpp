@@ -108,8 +108,8 @@ TEST_P(Conformance, ProductsOfViews) {
         out.push_back(e.product(kMultiply, columns, row));
         out.push_back(e.product(kMultiply, x, view(x, x.share()[1])));
         out.push_back(e.product(kMatmul, x, view(x, x.share().t())));
-        out.push_back(e.product(kMatmul, view(x, x.share().slice(0, 1)),
-                                view(x, x.share().slice(0, 2).t())));
+        out.push_back(
+            e.product(kMatmul, view(x, x.share().slice(0, 1)), view(x, x.share().slice(0, 2).t())));
         out.push_back(e.square(columns));
         out.push_back(e.square(view(y, y.share().t())));
         out.push_back(e.square(row));
@@ -158,8 +158,12 @@ TEST_P(Conformance, OperandsSettleBeforeTheyOverflow) {
   const at::Tensor a = draw({3, 3}, 1, 40), b = draw({3, 3}, 2, 20);
   expect_conforms(settings, [&](Engine& e) {
     const Secret x = shared(e, a, 32, 10), y = shared(e, b, 16, 20), z = shared(e, b, 20, 30);
-    return Secrets{e.product(kMatmul, x, y), e.product(kMatmul, y, x), e.product(kMultiply, x, x),
-                   e.square(x), e.product(kMultiply, z, y), e.scale(x, 0.7),
+    return Secrets{e.product(kMatmul, x, y),
+                   e.product(kMatmul, y, x),
+                   e.product(kMultiply, x, x),
+                   e.square(x),
+                   e.product(kMultiply, z, y),
+                   e.scale(x, 0.7),
                    e.product(kMultiply, operand(e, b, 16, Holder::last), x)};
   });
 }
@@ -184,6 +188,10 @@ TEST(Products, ShapesThatDoNotFitCostNothing) {
     EXPECT_THROW(e.product(kMatmul, x, y), ShapeError);
     EXPECT_THROW(e.product(kMultiply, x, shared(e, draw({4}, 3))), ShapeError);
     EXPECT_THROW(e.product(convolution({1}, {0}, {1}, 1), x, y), ShapeError);
+    const Secret nine = x.rearranged(x.share().view({1, 1, 1, 1, 1, 1, 1, x.share().size(0), -1}));
+    EXPECT_THROW(e.product(kMultiply, nine, nine), ShapeError);
+    EXPECT_THROW(e.square(nine), ShapeError);
+    EXPECT_THROW(e.truncate(nine, 8, Truncation::interactive), ShapeError);
     for (const auto& [name, cost] : e.statistics().operations()) EXPECT_EQ(cost.bytes_sent, 0u);
     EXPECT_EQ(e.product(kMultiply, x, y).numel(), 6) << "the session goes on";
   });

@@ -12,10 +12,14 @@ using namespace testing_session;
 // What protocol/engine.h declares, in units of the last place of the result.
 Bound bound_of(Truncation kind) {
   switch (kind) {
-    case Truncation::local: return {-1, 1};
-    case Truncation::one_bit: return {-1, 0};
-    case Truncation::interactive: return {0, 1};
-    case Truncation::exact: return {0, 0};
+    case Truncation::local:
+      return {-1, 1};
+    case Truncation::one_bit:
+      return {-1, 0};
+    case Truncation::interactive:
+      return {0, 1};
+    case Truncation::exact:
+      return {0, 0};
   }
   return {};
 }
@@ -46,13 +50,16 @@ TEST(Truncate, EveryKindShiftAndNumberOfParties) {
   for (const Settings& settings : all_settings()) {
     for (const Truncation kind : kinds(settings.parties)) {
       SCOPED_TRACE(name(kind));
-      expect_conforms(settings, [&](Engine& e) {
-        Secrets out;
-        for (int bits = 1; bits <= 32; ++bits) {
-          out.push_back(e.truncate(shared(e, edges(), 40, 100 * bits), bits, kind));
-        }
-        return out;
-      }, bound_of(kind));
+      expect_conforms(
+          settings,
+          [&](Engine& e) {
+            Secrets out;
+            for (int bits = 1; bits <= 32; ++bits) {
+              out.push_back(e.truncate(shared(e, edges(), 40, 100 * bits), bits, kind));
+            }
+            return out;
+          },
+          bound_of(kind));
     }
   }
 }
@@ -60,13 +67,16 @@ TEST(Truncate, EveryKindShiftAndNumberOfParties) {
 TEST(Truncate, LocalIsRightForSmallValues) {
   // Its declared failures have probability |x| / 2^64 each: 2^-24 for all of these together.
   const at::Tensor x = draw({1000}, 1, 30);
-  expect_conforms({}, [&](Engine& e) {
-    Secrets out;
-    for (int bits = 1; bits <= 24; ++bits) {
-      out.push_back(e.truncate(shared(e, x, 32, 100 * bits), bits, Truncation::local));
-    }
-    return out;
-  }, bound_of(Truncation::local));
+  expect_conforms(
+      {},
+      [&](Engine& e) {
+        Secrets out;
+        for (int bits = 1; bits <= 24; ++bits) {
+          out.push_back(e.truncate(shared(e, x, 32, 100 * bits), bits, Truncation::local));
+        }
+        return out;
+      },
+      bound_of(Truncation::local));
 }
 
 TEST(Truncate, LocalFailsAsDeclaredForLargeValues) {
@@ -86,10 +96,13 @@ TEST(Truncate, TheDefaultIsNeverWrongInAMillion) {
   const at::Tensor x = at::full({1 << 20}, int64_t{1024} << 32, at::kLong);
   for (const int parties : {2, 3}) {
     const Bound bound = bound_of(parties == 2 ? Truncation::one_bit : Truncation::interactive);
-    expect_conforms({parties}, [&](Engine& e) {
-      const Secret s = shared(e, x, 32);
-      return Secrets{e.settle(s), e.settle(e.negate(s))};
-    }, bound);
+    expect_conforms(
+        {parties},
+        [&](Engine& e) {
+          const Secret s = shared(e, x, 32);
+          return Secrets{e.settle(s), e.settle(e.negate(s))};
+        },
+        bound);
   }
 }
 
@@ -117,18 +130,21 @@ TEST(Truncate, ViewsAndEdgeShapes) {
   for (const int parties : {2, 3}) {
     for (const Truncation kind : kinds(parties)) {
       SCOPED_TRACE(name(kind));
-      expect_conforms({parties}, [&](Engine& e) {
-        Secrets out;
-        const Secret s = shared(e, x, 32);
-        for (const at::Tensor& view :
-             {s.share().t(), s.share().slice(1, 3, 20, 4), s.share()[5].expand({3, 25}),
-              s.share()[2][3], s.share().slice(0, 0, 0)}) {
-          out.push_back(e.truncate(s.rearranged(view), 16, kind));
-        }
-        out.push_back(e.truncate(shared(e, draw({0, 3}, 1), 32), 16, kind));
-        out.push_back(e.truncate(shared(e, draw({}, 1, 50), 32), 16, kind));
-        return out;
-      }, bound_of(kind));
+      expect_conforms(
+          {parties},
+          [&](Engine& e) {
+            Secrets out;
+            const Secret s = shared(e, x, 32);
+            for (const at::Tensor& view :
+                 {s.share().t(), s.share().slice(1, 3, 20, 4), s.share()[5].expand({3, 25}),
+                  s.share()[2][3], s.share().slice(0, 0, 0)}) {
+              out.push_back(e.truncate(s.rearranged(view), 16, kind));
+            }
+            out.push_back(e.truncate(shared(e, draw({0, 3}, 1), 32), 16, kind));
+            out.push_back(e.truncate(shared(e, draw({}, 1, 50), 32), 16, kind));
+            return out;
+          },
+          bound_of(kind));
     }
   }
 }
@@ -136,16 +152,18 @@ TEST(Truncate, ViewsAndEdgeShapes) {
 TEST(Truncate, AfterAProductUsesTheSameOpening) {
   for (const Settings& settings : all_settings()) {
     const at::Tensor x = draw({3, 5}, 1, 28);
-    expect_conforms(settings, [&](Engine& e) {
-      const Secret s = shared(e, x, 16), y = e.square(s);
-      const Secret turned = s.rearranged(s.share().t());
-      e.statistics().reset();
-      const Secret first = e.truncate(s, 5, Truncation::interactive);
-      const Secret second = e.truncate(turned, 20 - 9, Truncation::interactive);
-      EXPECT_EQ(e.statistics().operations().at("truncate").bytes_sent, 0u);
-      EXPECT_EQ(e.statistics().operations().at("truncate").rounds, 0u);
-      return Secrets{first, second};
-    }, {0, 1});
+    expect_conforms(settings,
+                    [&](Engine& e) {
+                      const Secret s = shared(e, x, 16), y = e.square(s);
+                      const Secret turned = s.rearranged(s.share().t());
+                      e.statistics().reset();
+                      const Secret first = e.truncate(s, 5, Truncation::interactive);
+                      const Secret second = e.truncate(turned, 20 - 9, Truncation::interactive);
+                      EXPECT_EQ(e.statistics().operations().at("truncate").bytes_sent, 0u);
+                      EXPECT_EQ(e.statistics().operations().at("truncate").rounds, 0u);
+                      return Secrets{first, second};
+                    },
+                    {0, 1});
   }
 }
 

@@ -117,8 +117,8 @@ TEST(Bilinear, ConvolutionMatchesItsDefinition) {
               const int64_t row = i * stride - padding + a * dilation;
               if (row < 0 || row >= 7) continue;
               for (int64_t b = 0; b < 2; ++b) {
-                sum = plus(sum, times(x[n][c][row][j + b].item<int64_t>(),
-                                      w[o][c][a][b].item<int64_t>()));
+                sum = plus(
+                    sum, times(x[n][c][row][j + b].item<int64_t>(), w[o][c][a][b].item<int64_t>()));
               }
             }
           }
@@ -174,8 +174,9 @@ TEST(Bilinear, RefusesConvolutionsThatDoNotFit) {
   EXPECT_THROW(plain(1, 0, 1, 1).output_sizes(x, {4, 2, 3}), ShapeError);
   EXPECT_THROW(plain(1, 0, 1, 1).output_sizes({2, 5, 5}, w), ShapeError);
   EXPECT_THROW(convolution({}, {}, {}).output_sizes({1, 2}, {4, 2}), ShapeError);
-  EXPECT_THROW(convolution({1, 1, 1}, {0, 0, 0}, {1, 1, 1})
-                   .output_sizes({1, 2, 5, 5, 5}, {4, 2, 3, 3, 3}), ShapeError);
+  EXPECT_THROW(
+      convolution({1, 1, 1}, {0, 0, 0}, {1, 1, 1}).output_sizes({1, 2, 5, 5, 5}, {4, 2, 3, 3, 3}),
+      ShapeError);
   EXPECT_THROW(convolution({1, 1}, {0}, {1, 1}).output_sizes(x, w), ShapeError);
 }
 
