@@ -23,6 +23,7 @@ PUBLIC_OPERATIONS = {
     "announce": "who owns an input and its shape",
     "dealer_seed": "16 random bytes, too few for a verdict; looked at apart",
     "dealer_request": "kinds, shapes and serial numbers of correlations",
+    "goodbye": "no bytes: the party has all that it needs",
 }
 
 

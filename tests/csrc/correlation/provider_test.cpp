@@ -227,7 +227,7 @@ TEST_F(ThirdParty, AGuessHasToBeEarned) {
   });
   EXPECT_EQ(errors_, std::vector<std::string>());
   const uint64_t wasted = received_in_all_ - traffic_.corrections;
-  EXPECT_LE(wasted, ThirdPartyProvider::kAheadOfForeseen) << "two equal steps are little evidence";
+  EXPECT_LE(wasted, 2 * ThirdPartyProvider::kAheadOfForeseen) << "one step of two corrections was foreseen";
 }
 
 TEST_F(ThirdParty, WrongGuessesAreDiscarded) {
