@@ -131,12 +131,14 @@ def test_a_failing_peer_does_not_make_errors_talk():
 
 
 def test_nothing_is_printed_or_logged(capfd, caplog):
-    def body(engine, x, word):
-        engine.reveal(engine.relu(engine.mul(x, x)))
-        engine.reveal(engine.truncate(x, 3, "exact"), 0)
+    def body(engine):
+        owned = enter(engine, torch.tensor(SECRET, dtype=torch.float64))
+        for x in (owned, engine.share(owned)):  # in step: both parties do all of it
+            engine.reveal(engine.relu(engine.mul(x, x)))
+            engine.reveal(engine.truncate(x, 3, "exact"), 0)
 
     with caplog.at_level(0):
-        with_secret(body)
+        run(body)
     out, err = capfd.readouterr()
     assert (out, err, caplog.records) == ("", "", [])
 
