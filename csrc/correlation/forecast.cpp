@@ -16,8 +16,9 @@ Descriptor relative_to(uint64_t serial, Descriptor d) {
 }  // namespace
 
 void Forecast::record(uint64_t serial, const Descriptor& descriptor) {
-  Entry made{relative_to(serial, descriptor), 0};
+  Entry made{relative_to(serial, descriptor), 0, bytes_};
   made.key = made.descriptor.digest();
+  bytes_ += descriptor.correction_bytes();
   if (entries_.empty()) first_ = next_ = serial;
   const uint64_t at = next_++;
 
@@ -37,6 +38,11 @@ void Forecast::record(uint64_t serial, const Descriptor& descriptor) {
     entries_.pop_front();
     ++first_;
   }
+}
+
+size_t Forecast::period_bytes() const {
+  if (!follows_ || *follows_ < first_ || *follows_ >= next_) return 0;
+  return bytes_ - entry(*follows_).bytes_before;
 }
 
 std::optional<Descriptor> Forecast::expect(uint64_t serial) const {

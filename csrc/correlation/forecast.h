@@ -20,18 +20,23 @@ class Forecast {
   // The correlation expected to have `serial`, which must not be recorded yet.
   std::optional<Descriptor> expect(uint64_t serial) const;
 
+  // Corrections of the stretch that the program is taken to repeat; 0: nothing is expected.
+  size_t period_bytes() const;
+
   static constexpr size_t kHistory = 1 << 16;
 
  private:
   struct Entry {
     Descriptor descriptor;  // names of short-lived masks relative to the entry's serial
     uint64_t key;
+    uint64_t bytes_before;  // corrections of all entries before it
   };
   const Entry& entry(uint64_t serial) const { return entries_[serial - first_]; }
 
   std::deque<Entry> entries_;
   uint64_t first_ = 0;  // serial of entries_[0]
   uint64_t next_ = 0;   // serial after the last entry
+  uint64_t bytes_ = 0;  // corrections of all entries so far
   // The program seems to be where it was at this serial; none: nothing like it was seen.
   std::optional<uint64_t> follows_;
   std::unordered_map<uint64_t, uint64_t> last_seen_;  // key to serial

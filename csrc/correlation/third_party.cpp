@@ -63,7 +63,8 @@ void ThirdPartyProvider::taken(uint64_t serial, const Descriptor& descriptor) {
 }
 
 size_t ThirdPartyProvider::ahead_limit() const {
-  return std::min(kAheadOfForeseen * foreseen_bytes_, kAheadBytes);
+  const size_t passes = std::max(kAheadPasses * forecast_.period_bytes(), kAheadFloor);
+  return std::min({kAheadOfForeseen * foreseen_bytes_, passes, kAheadBytes});
 }
 
 // Corrections arrive in the order in which they were asked for; those of a wrong guess are dropped.

@@ -27,6 +27,10 @@ class ThirdPartyProvider : public Provider {
   // times the bytes that were foreseen rightly since the last wrong guess.
   static constexpr size_t kAheadBytes = size_t{256} << 20;
   static constexpr size_t kAheadOfForeseen = 4;
+  // And at most so many passes of the program, or a few small ones: a dealer that fills a large
+  // window competes with the parties for their cores, and for nothing if the program ends.
+  static constexpr size_t kAheadPasses = 32;
+  static constexpr size_t kAheadFloor = size_t{4} << 20;
   static constexpr size_t kAheadCount = 512;
 
  protected:
