@@ -95,6 +95,7 @@ def _run(task: Task, pipe: Connection) -> None:
     if opened is None:
         return
     opened.report = lambda message: pipe.send(("progress", message))
+    # Written by the parent that started this process, in a file that only they have.
     fn, args, kwargs = pickle.loads(work)
     work.close()
     result = fn(*args, **kwargs)

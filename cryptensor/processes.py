@@ -68,6 +68,7 @@ class PartyProcess:
         """What the party's function returned. Only after `done`."""
         with os.fdopen(os.dup(self._result), "rb") as file:
             file.seek(0)
+            # Written by the process that this one started, in a file that only they have.
             return pickle.load(file)
 
     def terminate(self) -> None:
