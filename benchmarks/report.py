@@ -18,13 +18,17 @@ from rich.table import Table
 from cryptensor import _C
 
 
-def arguments(description: str, **options: int) -> argparse.Namespace:
+def parser(description: str, **options: int) -> argparse.ArgumentParser:
     """--json FILE and one integer option for each default given."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", type=Path, metavar="FILE", help="append JSON lines to FILE")
     for name, default in options.items():
         parser.add_argument(f"--{name}", type=int, default=default)
-    return parser.parse_args()
+    return parser
+
+
+def arguments(description: str, **options: int) -> argparse.Namespace:
+    return parser(description, **options).parse_args()
 
 
 def median_seconds(work: Callable[[], object], repetitions: int) -> float:

@@ -3,6 +3,10 @@
 
 #include <torch/csrc/utils/pybind.h>
 
+#include <memory>
+
+#include "protocol/engine.h"
+
 namespace cryptensor::binding {
 
 namespace py = pybind11;
@@ -11,6 +15,8 @@ void bind_errors(py::module_& m);
 void bind_transports(py::module_& m);
 void bind_secret(py::module_& m);
 void bind_engine(py::module_& m);
+void bind_functions(py::module_& m,
+                    py::class_<protocol::Engine, std::shared_ptr<protocol::Engine>>& engine);
 
 // Protocols run for as long as the network takes.
 using release_gil = py::call_guard<py::gil_scoped_release>;

@@ -150,8 +150,8 @@ void bind_secret(py::module_& m) {
 
 void bind_engine(py::module_& m) {
   const auto multiply = [] { return ring::BilinearMap{ring::Bilinear::multiply, {}}; };
-  py::class_<Engine, std::shared_ptr<Engine>>(m, "Engine")
-      .def_property_readonly("rank", &Engine::rank)
+  py::class_<Engine, std::shared_ptr<Engine>> engine(m, "Engine");
+  engine.def_property_readonly("rank", &Engine::rank)
       .def_property_readonly("parties", &Engine::parties)
       .def_property_readonly("precision", &Engine::precision)
       .def_property_readonly("provider", &Engine::provider)
@@ -263,6 +263,7 @@ void bind_engine(py::module_& m) {
       .def("synchronize", &Engine::synchronize, py::arg("bytes") = 8, release_gil())
       .def("shutdown", &Engine::shutdown, release_gil())
       .def("abort", &Engine::abort, release_gil());
+  bind_functions(m, engine);
   m.def("make_engine", &make_engine, py::arg("transport"), py::arg("parties"), py::arg("provider"),
         py::arg("precision") = 16, py::arg("truncation") = "default", py::arg("timeout") = 30.0,
         release_gil());

@@ -100,23 +100,18 @@ void Dealer::deal_truncation(const std::vector<crypto::Prg>& prgs, const Descrip
   uint64_t* shifted = reinterpret_cast<uint64_t*>(out);
   for (size_t i = 0; i < n; ++i) shifted[i] = r[i] >> d.shift;
   subtract_others(prgs, kShiftedStream, shifted, n);
-  d.shift <= 16 ? deal_top_bits<uint16_t>(prgs, r, n, out + 8 * n)
-                : deal_top_bits<uint32_t>(prgs, r, n, out + 8 * n);
+  const auto deal_wraps = d.shift <= 16   ? deal_top_bits<uint16_t>
+                          : d.shift <= 32 ? deal_top_bits<uint32_t>
+                                          : deal_top_bits<uint64_t>;
+  deal_wraps(prgs, r, n, out + 8 * n);
 }
 
 void Dealer::deal_wrap(const std::vector<crypto::Prg>& prgs, const Descriptor& d,
                        uint8_t* out) const {
-  d.shift <= 16 ? deal_bit_products<uint16_t>(prgs, d.numel, out)
-                : deal_bit_products<uint32_t>(prgs, d.numel, out);
-}
-
-void Dealer::deal_comparison(const std::vector<crypto::Prg>& prgs, uint64_t serial,
-                             const Descriptor& d, uint8_t* out) const {
-  const ComparisonLayout layout(d.numel, d.comparison, d.shift);
-  std::vector<const crypto::Prg*> pointers;
-  for (const auto& prg : prgs) pointers.push_back(&prg);
-  const crypto::Prg secret = correlation_prg(own_, serial, d.digest());
-  comparison_kernels().deal(layout, pointers.data(), parties(), secret, out);
+  const auto deal_products = d.shift <= 16   ? deal_bit_products<uint16_t>
+                             : d.shift <= 32 ? deal_bit_products<uint32_t>
+                                             : deal_bit_products<uint64_t>;
+  deal_products(prgs, d.numel, out);
 }
 
 void Dealer::deal(uint64_t serial, const Descriptor& d, uint8_t* corrections) const {
@@ -130,8 +125,8 @@ void Dealer::deal(uint64_t serial, const Descriptor& d, uint8_t* corrections) co
       return deal_truncation(streams, d, corrections);
     case Kind::wrap:
       return deal_wrap(streams, d, corrections);
-    case Kind::comparison:
-      return deal_comparison(streams, serial, d, corrections);
+    default:
+      return deal_function(streams, serial, d, corrections);
   }
 }
 

@@ -34,8 +34,10 @@ class Dealer {
   void deal_bilinear(const std::vector<crypto::Prg>&, const Descriptor&, uint8_t*) const;
   void deal_truncation(const std::vector<crypto::Prg>&, const Descriptor&, uint8_t*) const;
   void deal_wrap(const std::vector<crypto::Prg>&, const Descriptor&, uint8_t*) const;
-  void deal_comparison(const std::vector<crypto::Prg>&, uint64_t serial, const Descriptor&,
-                       uint8_t*) const;
+  void deal_tournament(const std::vector<const crypto::Prg*>&, const crypto::Prg& secret,
+                       const Descriptor&, uint8_t*) const;
+  void deal_function(const std::vector<crypto::Prg>&, uint64_t serial, const Descriptor&,
+                     uint8_t*) const;
 
   std::vector<crypto::Prg> party_prgs_;
   crypto::Prg own_;  // for bits that no party may know

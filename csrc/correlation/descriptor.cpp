@@ -1,168 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "correlation/descriptor.h"
 
-#include <fmt/format.h>
+#include <c10/util/accumulate.h>
 
-#include <algorithm>
-#include <cstring>
-#include <type_traits>
 #include <utility>
 
 #include "core/errors.h"
+#include "correlation/equality_layout.h"
+#include "correlation/selection_layout.h"
 #include "crypto/digest.h"
 
 namespace cryptensor::correlation {
-namespace {
-
-uint64_t product_of(const std::vector<int64_t>& sizes) {
-  uint64_t n = 1;
-  for (const int64_t s : sizes) {
-    if (s < 0) throw ProtocolError("correlation request: a negative size");
-    if (__builtin_mul_overflow(n, static_cast<uint64_t>(s), &n)) n = kMaxElements + 1;
-  }
-  return n;
-}
-
-class Writer {
- public:
-  template <class T>
-  void put(T value) {
-    static_assert(std::is_trivially_copyable_v<T>);
-    const auto* from = reinterpret_cast<const uint8_t*>(&value);
-    bytes.insert(bytes.end(), from, from + sizeof value);
-  }
-  void put_list(const std::vector<int64_t>& list) {
-    put(static_cast<uint8_t>(list.size()));
-    for (const int64_t v : list) put(v);
-  }
-  void put_view(const MaskView& view) {
-    put(view.mask.serial);
-    put(view.mask.digest);
-    put(view.mask.numel);
-    put(view.mask.holders);
-    put(static_cast<uint8_t>(view.mask.long_lived));
-    put_list(view.sizes);
-    put_list(view.strides);
-    put(view.offset);
-  }
-  std::vector<uint8_t> bytes;
-};
-
-class Reader {
- public:
-  Reader(std::span<const uint8_t> bytes, int parties) : bytes_(bytes), parties_(parties) {}
-
-  template <class T>
-  T get() {
-    if (bytes_.size() < sizeof(T)) throw ProtocolError("correlation request: cut short");
-    T value;
-    std::memcpy(&value, bytes_.data(), sizeof value);
-    bytes_ = bytes_.subspan(sizeof value);
-    return value;
-  }
-  std::vector<int64_t> get_list() {
-    const size_t n = get<uint8_t>();
-    if (n > kMaxDimensions) throw ProtocolError("correlation request: too many dimensions");
-    std::vector<int64_t> list(n);
-    for (auto& v : list) v = get<int64_t>();
-    return list;
-  }
-  uint64_t get_numel() {
-    const auto n = get<uint64_t>();
-    if (n > kMaxElements) {
-      throw ProtocolError(
-          fmt::format("correlation request: {} elements; allowed are {}", n, kMaxElements));
-    }
-    return n;
-  }
-  uint32_t get_holders() {
-    const auto holders = get<uint32_t>();
-    if (holders == 0 || (parties_ < 32 && holders >> parties_ != 0)) {
-      throw ProtocolError("correlation request: the holders are not parties of the session");
-    }
-    return holders;
-  }
-  MaskView get_view() {
-    MaskView view;
-    view.mask.serial = get<uint64_t>();
-    view.mask.digest = get<uint64_t>();
-    view.mask.numel = get_numel();
-    view.mask.holders = get_holders();
-    const auto long_lived = get<uint8_t>();
-    if (long_lived > 1) throw ProtocolError("correlation request: a flag that is neither 0 nor 1");
-    view.mask.long_lived = long_lived != 0;
-    view.sizes = get_list();
-    view.strides = get_list();
-    view.offset = get<int64_t>();
-    check_inside(view);
-    return view;
-  }
-  int get_shift(int most) {
-    const int shift = get<uint8_t>();
-    if (shift < 1 || shift > most) {
-      throw ProtocolError(
-          fmt::format("correlation request: shift {}; allowed are 1 to {}", shift, most));
-    }
-    return shift;
-  }
-  void finish() const {
-    if (!bytes_.empty()) throw ProtocolError("correlation request: bytes left over");
-  }
-
- private:
-  // A view outside its mask would make the dealer read foreign memory.
-  static void check_inside(const MaskView& view) {
-    // A size of zero hides no others: torch multiplies them all.
-    std::vector<int64_t> extents = view.sizes;
-    std::replace(extents.begin(), extents.end(), int64_t{0}, int64_t{1});
-    if (view.sizes.size() != view.strides.size() || view.offset < 0 ||
-        product_of(extents) > kMaxElements) {
-      throw ProtocolError("correlation request: malformed view of a mask");
-    }
-    for (const int64_t stride : view.strides) {
-      if (stride < 0) throw ProtocolError("correlation request: a negative stride");
-    }
-    unsigned __int128 last = static_cast<uint64_t>(view.offset);
-    for (size_t i = 0; i < view.sizes.size(); ++i) {
-      if (view.sizes[i] == 0) return;
-      last += static_cast<unsigned __int128>(view.sizes[i] - 1) *
-              static_cast<uint64_t>(view.strides[i]);
-    }
-    if (last >= view.mask.numel) throw ProtocolError("correlation request: a view beyond its mask");
-  }
-
-  std::span<const uint8_t> bytes_;
-  int parties_;
-};
-
-ring::BilinearMap read_map(Reader& reader) {
-  ring::BilinearMap map;
-  const auto kind = reader.get<uint8_t>();
-  if (kind > static_cast<uint8_t>(ring::Bilinear::convolution)) {
-    throw ProtocolError("correlation request: unknown bilinear map");
-  }
-  map.kind = static_cast<ring::Bilinear>(kind);
-  if (map.kind == ring::Bilinear::convolution) {
-    map.convolution.stride = reader.get_list();
-    map.convolution.padding = reader.get_list();
-    map.convolution.dilation = reader.get_list();
-    map.convolution.groups = reader.get<int64_t>();
-    if (map.convolution.groups < 1 || map.convolution.groups > (int64_t{1} << 20)) {
-      throw ProtocolError("correlation request: bad convolution");
-    }
-    for (const auto* list :
-         {&map.convolution.stride, &map.convolution.padding, &map.convolution.dilation}) {
-      for (const int64_t v : *list) {
-        if (v < 0 || v > (int64_t{1} << 20))
-          throw ProtocolError("correlation request: bad convolution");
-      }
-    }
-  }
-  return map;
-}
-
-}  // namespace
-
 Descriptor Descriptor::make_mask(uint64_t numel, uint32_t holders) {
   Descriptor d;
   d.kind = Kind::mask;
@@ -205,94 +53,50 @@ Descriptor Descriptor::make_comparison(uint64_t numel, Comparison mode, int shif
   return d;
 }
 
-std::vector<uint8_t> Descriptor::serialize() const {
-  Writer w;
-  w.put(static_cast<uint8_t>(kind));
-  switch (kind) {
-    case Kind::mask:
-      w.put(numel);
-      w.put(holders);
-      break;
-    case Kind::bilinear:
-      w.put(static_cast<uint8_t>(map.kind));
-      if (map.kind == ring::Bilinear::convolution) {
-        w.put_list(map.convolution.stride);
-        w.put_list(map.convolution.padding);
-        w.put_list(map.convolution.dilation);
-        w.put(map.convolution.groups);
-      }
-      w.put_view(left);
-      w.put_view(right);
-      break;
-    case Kind::truncation:
-      w.put_view(left);
-      w.put(shift);
-      break;
-    case Kind::wrap:
-      w.put(numel);
-      w.put(shift);
-      break;
-    case Kind::comparison:
-      w.put(numel);
-      w.put(static_cast<uint8_t>(comparison));
-      w.put(shift);
-      break;
-  }
-  return std::move(w.bytes);
+Descriptor Descriptor::make_segments(uint64_t numel, std::vector<uint64_t> thresholds, int degree) {
+  Descriptor d;
+  d.kind = Kind::segments;
+  d.numel = numel;
+  d.thresholds = std::move(thresholds);
+  d.degree = static_cast<uint8_t>(degree);
+  return d;
 }
 
-Descriptor Descriptor::parse(std::span<const uint8_t> bytes, int parties) {
-  Reader reader(bytes, parties);
+Descriptor Descriptor::make_harmonics(uint64_t numel, const Harmonics& shape) {
   Descriptor d;
-  const auto kind = reader.get<uint8_t>();
-  switch (static_cast<Kind>(kind)) {
-    case Kind::mask:
-      d.numel = reader.get_numel();
-      d.holders = reader.get_holders();
-      break;
-    case Kind::bilinear:
-      d.map = read_map(reader);
-      d.left = reader.get_view();
-      d.right = reader.get_view();
-      try {
-        if (product_of(d.map.output_sizes(d.left.sizes, d.right.sizes)) > kMaxElements) {
-          throw ProtocolError("correlation request: the product is too large");
-        }
-      } catch (const ShapeError& error) {
-        throw ProtocolError(fmt::format("correlation request: {}", error.what()));
-      }
-      break;
-    case Kind::truncation:
-      d.left = reader.get_view();
-      d.shift = static_cast<uint8_t>(reader.get_shift(32));
-      break;
-    case Kind::wrap:
-      if (parties != 2) throw ProtocolError("correlation request: a wrap is for two parties");
-      d.numel = reader.get_numel();
-      d.shift = static_cast<uint8_t>(reader.get_shift(32));
-      break;
-    case Kind::comparison: {
-      d.numel = reader.get_numel();
-      const auto mode = reader.get<uint8_t>();
-      if (mode > static_cast<uint8_t>(Comparison::low_bits)) {
-        throw ProtocolError("correlation request: unknown comparison");
-      }
-      d.comparison = static_cast<Comparison>(mode);
-      const bool truncates =
-          d.comparison == Comparison::relu_truncate || d.comparison == Comparison::low_bits;
-      if (truncates) {
-        d.shift =
-            static_cast<uint8_t>(reader.get_shift(d.comparison == Comparison::low_bits ? 16 : 32));
-      } else if (reader.get<uint8_t>() != 0) {
-        throw ProtocolError("correlation request: this comparison has no shift");
-      }
-      break;
-    }
-    default:
-      throw ProtocolError(fmt::format("correlation request: unknown kind {}", kind));
-  }
-  d.kind = static_cast<Kind>(kind);
-  reader.finish();
+  d.kind = Kind::harmonics;
+  d.numel = numel;
+  d.harmonics = shape;
+  return d;
+}
+
+Descriptor Descriptor::make_octaves(uint64_t numel, const Octaves& shape) {
+  Descriptor d;
+  d.kind = Kind::octaves;
+  d.numel = numel;
+  d.octaves = shape;
+  return d;
+}
+
+Descriptor Descriptor::make_equality(uint64_t numel) {
+  Descriptor d;
+  d.kind = Kind::equality;
+  d.numel = numel;
+  return d;
+}
+
+Descriptor Descriptor::make_tournament(uint64_t groups) {
+  Descriptor d;
+  d.kind = Kind::tournament;
+  d.numel = groups;
+  return d;
+}
+
+Descriptor Descriptor::make_one_hot(uint64_t numel, uint64_t size) {
+  Descriptor d;
+  d.kind = Kind::one_hot;
+  d.numel = numel;
+  d.size = size;
   return d;
 }
 
@@ -310,14 +114,26 @@ size_t Descriptor::correction_bytes() const {
     case Kind::mask:
       return 0;
     case Kind::bilinear:
-      return 8 * product_of(output_sizes());
+      return 8 * c10::multiply_integers(output_sizes());
     // r >> shift, then its top bit: a multiple of 2^(64 - shift) needs its low `shift` bits only.
     case Kind::truncation:
-      return product_of(left.sizes) * (8 + (shift <= 16 ? 2 : 4));
+      return c10::multiply_integers(left.sizes) * (8 + low_word_bytes(shift));
     case Kind::wrap:
-      return numel * (shift <= 16 ? 2 : 4);
+      return numel * low_word_bytes(shift);
     case Kind::comparison:
       return ComparisonLayout(numel, comparison, shift).correction_bytes;
+    case Kind::segments:
+      return SegmentsLayout(numel, thresholds, degree).correction_bytes;
+    case Kind::harmonics:
+      return CharactersLayout(numel).field_bytes() * harmonics.fields();
+    case Kind::octaves:
+      return CharactersLayout(numel).field_bytes() * octaves.fields();
+    case Kind::equality:
+      return EqualityLayout(numel).correction_bytes;
+    case Kind::tournament:
+      return TournamentLayout(numel).correction_bytes;
+    case Kind::one_hot:
+      return OneHotLayout(numel, size).correction_bytes();
   }
   throw Error("unknown kind of correlation");
 }

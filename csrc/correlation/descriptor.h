@@ -11,7 +11,9 @@
 #include <span>
 #include <vector>
 
+#include "correlation/characters.h"
 #include "correlation/comparison_layout.h"
+#include "correlation/segments_layout.h"
 #include "ring/bilinear.h"
 
 namespace cryptensor::correlation {
@@ -40,22 +42,40 @@ enum class Kind : uint8_t {
   truncation = 2,  // shares of r >> shift and of the top bit of r, for a mask
   wrap = 3,        // bits s_0, s_1 and shares of s_0 s_1 mod 2^shift (two parties)
   comparison = 4,  // see comparison_layout.h
+  segments = 5,    // see segments_layout.h
+  harmonics = 6,   // see characters.h
+  octaves = 7,     // the same
+  equality = 8,    // see equality_layout.h
+  tournament = 9,  // see selection_layout.h
+  one_hot = 10,    // the same
 };
 
 struct Descriptor {
   Kind kind = Kind::mask;
-  uint64_t numel = 0;                        // mask, wrap, comparison
+  uint64_t numel = 0;                        // all but bilinear and truncation
   uint32_t holders = 0;                      // mask
   uint8_t shift = 0;                         // truncation, wrap, comparison
   Comparison comparison = Comparison::sign;  // comparison
   MaskView left, right;                      // bilinear; truncation uses left
   ring::BilinearMap map;                     // bilinear
+  std::vector<uint64_t> thresholds;          // segments
+  uint8_t degree = 0;                        // segments
+  Harmonics harmonics;                       // harmonics
+  Octaves octaves;                           // octaves
+  uint64_t size = 0;                         // one_hot
 
   static Descriptor make_mask(uint64_t numel, uint32_t holders);
   static Descriptor make_bilinear(ring::BilinearMap map, MaskView left, MaskView right);
   static Descriptor make_truncation(MaskView mask, int shift);
   static Descriptor make_wrap(uint64_t numel, int shift);
   static Descriptor make_comparison(uint64_t numel, Comparison mode, int shift);
+
+  static Descriptor make_segments(uint64_t numel, std::vector<uint64_t> thresholds, int degree);
+  static Descriptor make_harmonics(uint64_t numel, const Harmonics& shape);
+  static Descriptor make_octaves(uint64_t numel, const Octaves& shape);
+  static Descriptor make_equality(uint64_t numel);
+  static Descriptor make_tournament(uint64_t groups);
+  static Descriptor make_one_hot(uint64_t numel, uint64_t size);
 
   std::vector<uint8_t> serialize() const;
   // For bytes of a peer. Throws ProtocolError for anything that the makers above cannot produce or
@@ -67,6 +87,11 @@ struct Descriptor {
   std::vector<int64_t> output_sizes() const;  // bilinear
 };
 
+// The bytes that hold the low `bits` bits of an element.
+constexpr size_t low_word_bytes(int bits) { return bits <= 16 ? 2 : bits <= 32 ? 4 : 8; }
+constexpr int kMaxShift = 48;  // of a truncation
+
+constexpr uint64_t kMaxCorrectionBytes = uint64_t{1} << 36;  // of one correlation
 constexpr uint64_t kMaxElements = uint64_t{1} << 31;
 constexpr size_t kMaxDimensions = 8;
 

@@ -15,8 +15,6 @@ Cost comparison(size_t n, int parties, Comparison mode, int shift) {
           layout.correction_bytes};
 }
 
-size_t wrap_bytes(int bits) { return bits <= 16 ? 2 : 4; }
-
 }  // namespace
 
 Cost relu(size_t n, int parties, int shift) {
@@ -31,9 +29,9 @@ Cost truncate(Truncation kind, size_t n, int parties, int bits) {
     case Truncation::local:
       return {};
     case Truncation::one_bit:
-      return {1, 8 * ((n + 63) / 64), n * wrap_bytes(bits)};
+      return {1, 8 * ((n + 63) / 64), n * correlation::low_word_bytes(bits)};
     case Truncation::interactive:
-      return {1, 8 * n * peers, n * (8 + wrap_bytes(bits))};
+      return {1, 8 * n * peers, n * (8 + correlation::low_word_bytes(bits))};
     case Truncation::exact: {
       Cost total;
       for (int left = bits; left > 0; left -= 16) {

@@ -9,6 +9,7 @@
 #include <ATen/ops/ge.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/neg.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/sub.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/zeros.h>
@@ -101,6 +102,15 @@ Secret Engine::scale(const Secret& a, double factor) {
   return Secret(at::mul(x.share(), scalar.mantissa), x.fraction_bits() + scalar.shift, x.owner());
 }
 
+Secret Engine::multiplied(const Secret& a, int64_t mantissa, int shift) const {
+  if (mantissa == 1 && shift == 0) return a;
+  return Secret(at::mul(a.share(), mantissa), a.fraction_bits() + shift, a.owner());
+}
+
+Secret Engine::public_units(int64_t units, int fraction_bits) const {
+  return Secret(at::scalar_tensor(units, at::kLong), fraction_bits, kPublic);
+}
+
 std::vector<Secret> Engine::aligned(const std::vector<Secret>& values) const {
   if (values.empty()) throw ConfigError("values: an empty list cannot be joined");
   int bits = 0, owner = values[0].owner();
@@ -164,14 +174,18 @@ void Engine::check_dimensions(const Secret& a) const {
 }
 
 Secret Engine::product(const ring::BilinearMap& map, const Secret& a_in, const Secret& b_in) {
-  check_dimensions(a_in);
-  check_dimensions(b_in);
   Secret a = a_in, b = b_in;
   while (a.fraction_bits() + b.fraction_bits() > product_limit()) {
     Secret& larger = a.fraction_bits() >= b.fraction_bits() ? a : b;
     if (larger.fraction_bits() <= precision()) break;
     larger = settle(larger);
   }
+  return wide_product(map, a, b);
+}
+
+Secret Engine::wide_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) {
+  check_dimensions(a);
+  check_dimensions(b);
   if (a.is_public() || b.is_public() || (a.is_owned() && a.owner() == b.owner())) {
     return local_product(map, a, b);
   }
@@ -192,16 +206,15 @@ Secret Engine::settle(const Secret& a) {
 
 Secret Engine::truncate(const Secret& a, int bits, std::optional<Truncation> kind) {
   check_dimensions(a);
-  if (bits < 1 || bits > 32 || bits > a.fraction_bits()) {
-    throw ConfigError(
-        fmt::format("bits is {}; allowed are 1 to {}", bits, std::min(32, a.fraction_bits())));
+  const int most = std::min(correlation::kMaxShift, a.fraction_bits());
+  if (bits < 1 || bits > most) {
+    throw ConfigError(fmt::format("bits is {}; allowed are 1 to {}", bits, most));
   }
   if (is_local(a)) {
     return Secret(at::bitwise_right_shift(a.share(), int64_t{bits}), a.fraction_bits() - bits,
                   a.owner());
   }
-  const Truncation standard = parties() == 2 ? Truncation::one_bit : Truncation::interactive;
-  const Truncation chosen = kind.value_or(config_.truncation.value_or(standard));
+  const Truncation chosen = kind.value_or(truncation());
   if (parties() > 2 && (chosen == Truncation::local || chosen == Truncation::one_bit)) {
     throw ConfigError(
         fmt::format("truncation is {} with {} parties; allowed are interactive and exact",

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "protocol/forms.h"
 #include "protocol/secret.h"
 #include "protocol/statistics.h"
 #include "ring/bilinear.h"
@@ -34,12 +35,22 @@ const char* name(Truncation kind);
 struct EngineConfig {
   int precision = 16;
   std::optional<Truncation> truncation;  // none: one_bit for two parties, else interactive
+  // Values outside a function's domain raise RangeError on every party; that there are none is then
+  // known to all.
+  bool checked = false;
 };
 
 // One input tensor of the owner; the others may know the shape only, or nothing.
 struct Input {
   at::Tensor values;                               // undefined: not given
   std::optional<std::vector<int64_t>> sizes = {};  // known shape
+};
+
+// The largest of each four, and for the first three whether it is that one (the fourth is it where
+// none of them is). Of equal ones, the first.
+struct Tournament {
+  Secret largest;
+  std::vector<Secret> wins;  // no fraction bits
 };
 
 class Engine {
@@ -52,6 +63,14 @@ class Engine {
   virtual int rank() const = 0;
   virtual int parties() const = 0;
   int precision() const { return config_.precision; }
+  bool checked() const { return config_.checked; }
+  // The kind that is used where none is asked for.
+  Truncation truncation() const {
+    const Truncation standard = parties() == 1   ? Truncation::exact
+                                : parties() == 2 ? Truncation::one_bit
+                                                 : Truncation::interactive;
+    return config_.truncation.value_or(standard);
+  }
   Statistics& statistics() { return statistics_; }
   virtual const char* provider() const = 0;
 
@@ -70,6 +89,10 @@ class Engine {
   Secret cumulative_sum(const Secret& a, int64_t dim) const;
   // By a public number, with as few fraction bits as it needs; may settle `a` first.
   Secret scale(const Secret& a, double factor);
+  // a * mantissa / 2^shift exactly: fraction bits grow by `shift`.
+  Secret multiplied(const Secret& a, int64_t mantissa, int shift) const;
+  // A public number of so many units of the last place.
+  Secret public_units(int64_t units, int fraction_bits) const;
   // Joins values (cat, stack): aligned to common fraction bits, ready for one arrangement of
   // shares.
   std::vector<Secret> aligned(const std::vector<Secret>& values) const;
@@ -81,6 +104,9 @@ class Engine {
   // Products are pending: fraction bits add up, operands settle first when too many would result.
   Secret product(const ring::BilinearMap& map, const Secret& a, const Secret& b);
   Secret square(const Secret& a);
+  // The same where the caller knows that the result stays below 2^62 in units of its last place:
+  // no operand settles, however many fraction bits it has.
+  Secret wide_product(const ring::BilinearMap& map, const Secret& a, const Secret& b);
 
   Secret settle(const Secret& a);
   Secret truncate(const Secret& a, int bits, std::optional<Truncation> kind);
@@ -91,6 +117,21 @@ class Engine {
   Secret maximum(const Secret& a, const Secret& b);
   // bit ? a : b, for a bit without fraction bits.
   Secret select(const Secret& bit, const Secret& a, const Secret& b);
+
+  // Functions of one opening; see forms.h. Thresholds and periods are in units of the last place of
+  // `a`. |a| < 2^62 in those units.
+  std::vector<Secret> piecewise(const Secret& a, const Piecewise& form);
+  std::vector<Secret> series(const Secret& a, const Series& form);
+  // The low and the high results.
+  std::pair<Secret, Secret> power_of_two(const Secret& a, const PowerOfTwo& form);
+
+  // [a = 0], exactly.
+  Secret is_zero(const Secret& a);
+  // For integers 0 <= index < size, no fraction bits: the shape of index and one more dimension. An
+  // index out of range gives no 1 or a wrong one.
+  Secret one_hot(const Secret& index, int64_t size);
+  // The largest along dimension 0, which has four elements.
+  Tournament tournament(const Secret& a);
 
   // The only way to a clear value. dst: the rank that learns it; none: all. Undefined elsewhere.
   virtual at::Tensor reveal(const Secret& a, std::optional<int> dst) = 0;
@@ -114,11 +155,21 @@ class Engine {
   // Does this party hold the clear value of x?
   bool holds(const Secret& x) const { return x.is_public() || x.owner() == rank(); }
 
+  // `value`, computed of a, at those who hold a; zeros elsewhere.
+  at::Tensor known(const Secret& a, const at::Tensor& value) const;
+
   virtual Secret shared_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) = 0;
   virtual Secret shared_square(const Secret& a) = 0;
   virtual Secret shared_truncate(const Secret& a, int bits, Truncation kind) = 0;
   virtual Secret shared_relu(const Secret& a, int shift, std::optional<Secret>* sign) = 0;
   virtual Secret shared_at_least_zero(const Secret& a) = 0;
+  virtual std::vector<Secret> shared_piecewise(const Secret& a, const Piecewise& form) = 0;
+  virtual std::vector<Secret> shared_series(const Secret& a, const Series& form) = 0;
+  virtual std::pair<Secret, Secret> shared_power_of_two(const Secret& a,
+                                                        const PowerOfTwo& form) = 0;
+  virtual Secret shared_is_zero(const Secret& a) = 0;
+  virtual Secret shared_one_hot(const Secret& index, int64_t size) = 0;
+  virtual Tournament shared_tournament(const Secret& a) = 0;
 
   EngineConfig config_;
   Statistics statistics_;

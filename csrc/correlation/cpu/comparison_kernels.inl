@@ -4,10 +4,6 @@
 
 using Stream = ComparisonStream;
 
-CT_INLINE void fill(const crypto::Prg& prg, Stream stream, size_t line, void* to, size_t bytes) {
-  prg.fill(static_cast<uint64_t>(stream), line, to, bytes);
-}
-
 // The field of one block: read from the corrections, or expanded into `scratch`.
 // `lines` is the size of the field in a full block, in units of 64 bytes.
 template <class T>
@@ -24,15 +20,6 @@ CT_INLINE const T* field(const ComparisonShare& share, Stream stream, size_t off
 CT_INLINE size_t count_in_block(const ComparisonLayout& layout, size_t block) {
   const size_t left = layout.n - kBlock * block;
   return left < kBlock ? left : kBlock;
-}
-
-// 1 << chunk of each element: the place of the chunk's value in a 16-entry table. The top chunk of
-// a 64-bit element has three bits: bit 63 is treated apart.
-CT_INLINE Lanes place_of(const Lanes& words, int chunk_in_word, bool three_bits) {
-  const Lanes ones = Lanes{} + 1;
-  const uint16_t low_bits = three_bits ? 7 : 15;
-  const Lanes nibble = (words >> (4 * chunk_in_word)) & low_bits;
-  return ones << nibble;
 }
 
 // The words that are compared: all four of the element, or its low `shift` bits moved to the top
@@ -114,22 +101,6 @@ void pick_tables(const ComparisonShare& share, const ComparisonState& state, con
   }
 }
 
-// Reads the opened bits of one node and evaluates it.
-template <class N>
-CT_INLINE void run_node(const uint64_t* own, const uint64_t* others, const uint64_t* masks,
-                        const uint64_t* products, const uint64_t* hidden, const Plane& one, int w,
-                        Plane& less, Plane& equal) {
-  Plane opened[N::kOpened], mask[N::kOpened], product[N::kProducts];
-#pragma GCC unroll 8
-  for (int j = 0; j < N::kOpened; ++j) {
-    mask[j] = load(masks + j * w, w);
-    opened[j] = load(own + j * w, w) ^ load(others + j * w, w);
-  }
-#pragma GCC unroll 24
-  for (int j = 0; j < N::kProducts; ++j) product[j] = load(products + j * w, w);
-  N::evaluate(opened, mask, product, load(hidden, w), one, less, equal);
-}
-
 // The result bit, masked: [c < r] ^ c_63 ^ offset, where the dealer's offset holds r_63 and its
 // bit.
 template <int kWords>
@@ -207,12 +178,6 @@ void finish_level2(const ComparisonShare& share, const ComparisonState& state, c
                              state.hidden + kWordsPerBlock * b * 4, one, w, less, unused);
     put_result_bit<4>(share, state, b, less, out);
   }
-}
-
-// Bit i of a byte as element i.
-CT_INLINE Plane spread(uint8_t bits) {
-  const Plane index = {0, 1, 2, 3, 4, 5, 6, 7};
-  return ((Plane{} + static_cast<uint64_t>(bits)) >> index) & 1;
 }
 
 template <class W>

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/buffer.h"
 #include "correlation/provider.h"
 #include "net/channel.h"
 #include "protocol/additive/exchange.h"
@@ -47,6 +48,12 @@ class AdditiveEngine final : public Engine {
   Secret shared_truncate(const Secret& a, int bits, Truncation kind) override;
   Secret shared_relu(const Secret& a, int shift, std::optional<Secret>* sign) override;
   Secret shared_at_least_zero(const Secret& a) override;
+  std::vector<Secret> shared_piecewise(const Secret& a, const Piecewise& form) override;
+  std::vector<Secret> shared_series(const Secret& a, const Series& form) override;
+  std::pair<Secret, Secret> shared_power_of_two(const Secret& a, const PowerOfTwo& form) override;
+  Secret shared_is_zero(const Secret& a) override;
+  Secret shared_one_hot(const Secret& index, int64_t size) override;
+  Tournament shared_tournament(const Secret& a) override;
 
  private:
   // A value on its way to being opened under a mask: cached already, or an item of an exchange.
@@ -66,6 +73,8 @@ class AdditiveEngine final : public Engine {
   Secret truncate_exact(const Secret& a, int bits);
   Secret compare(const Secret& a, correlation::Comparison mode, int shift,
                  std::optional<Secret>* sign);
+  static Buffer open_under(const correlation::Correlation& dealt, Round& round, const at::Tensor& x,
+                           const correlation::CharactersLayout& layout);
   at::Tensor zero_share(at::IntArrayRef sizes);
   at::Tensor mask_share(const correlation::MaskName& mask, at::IntArrayRef sizes) const;
   bool adds_constants() const { return rank() == 0; }
@@ -77,6 +86,10 @@ class AdditiveEngine final : public Engine {
   uint64_t zero_shares_ = 0;
   bool running_ = true;
 };
+
+// The thresholds as the protocol compares with them, less a public base.
+std::vector<uint64_t> less_base(const std::vector<int64_t>& thresholds, int64_t base);
+std::vector<uint64_t> relative_thresholds(const std::vector<int64_t>& thresholds);
 
 // Runs the dealer of a session with `parties` parties until they are done.
 void serve_dealer(std::shared_ptr<net::Transport> transport, int parties,

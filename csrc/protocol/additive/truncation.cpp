@@ -99,7 +99,9 @@ Secret AdditiveEngine::truncate_one_bit(const Secret& a, int f) {
   round.send();
   const uint64_t* theirs = round.xor_of_others();
   at::Tensor out = at::empty_like(x);
-  const auto finish = f <= 16 ? finish_one_bit<uint16_t> : finish_one_bit<uint32_t>;
+  const auto finish = f <= 16   ? finish_one_bit<uint16_t>
+                      : f <= 32 ? finish_one_bit<uint32_t>
+                                : finish_one_bit<uint64_t>;
   finish(dealt, rank(), words(x), round.own(), theirs, secret_bits.as<uint64_t>(), n, f,
          words(out));
   return Secret(out, a.fraction_bits() - f, kShared);
@@ -115,7 +117,9 @@ Secret AdditiveEngine::truncate_opened(const Secret& a, int f) {
   const auto dealt = provider_->take(correlation::Descriptor::make_truncation(opened.view(), f));
   const at::Tensor masked = opened.masked().contiguous();
   at::Tensor out = at::empty_like(masked);
-  const auto finish = f <= 16 ? finish_opened<uint16_t> : finish_opened<uint32_t>;
+  const auto finish = f <= 16   ? finish_opened<uint16_t>
+                      : f <= 32 ? finish_opened<uint32_t>
+                                : finish_opened<uint64_t>;
   finish(dealt, words(masked), masked.numel(), f, adds_constants(), words(out));
   return Secret(out, a.fraction_bits() - f, kShared);
 }

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "protocol/plaintext/engine.h"
 
+#include <ATen/ops/arange.h>
 #include <ATen/ops/bitwise_right_shift.h>
 #include <ATen/ops/clamp_min.h>
+#include <ATen/ops/eq.h>
 #include <ATen/ops/ge.h>
+#include <ATen/ops/max.h>
 #include <ATen/ops/mul.h>
 #include <fmt/format.h>
 
 #include "core/errors.h"
 #include "fixedpoint/fixedpoint.h"
+#include "protocol/public_forms.h"
 
 namespace cryptensor::protocol::plaintext {
 
@@ -52,6 +56,48 @@ Secret PlaintextEngine::shared_relu(const Secret& a, int shift, std::optional<Se
 
 Secret PlaintextEngine::shared_at_least_zero(const Secret& a) {
   return Secret(at::ge(a.share(), 0).to(at::kLong), 0, kShared);
+}
+
+std::vector<Secret> PlaintextEngine::shared_piecewise(const Secret& a, const Piecewise& form) {
+  std::vector<Secret> out;
+  const auto values = evaluate(form, a.share());
+  for (size_t o = 0; o < values.size(); ++o) {
+    out.emplace_back(values[o], form.outputs[o].fraction_bits, kShared);
+  }
+  return out;
+}
+
+std::vector<Secret> PlaintextEngine::shared_series(const Secret& a, const Series& form) {
+  std::vector<Secret> out;
+  const auto values = evaluate(form, a.share());
+  for (size_t o = 0; o < values.size(); ++o) {
+    out.emplace_back(values[o], form.outputs[o].fraction_bits, kShared);
+  }
+  return out;
+}
+
+std::pair<Secret, Secret> PlaintextEngine::shared_power_of_two(const Secret& a,
+                                                               const PowerOfTwo& form) {
+  const auto [low, high] = evaluate(form, a.share());
+  return {Secret(low, form.low_bits, kShared), Secret(high, form.high_bits, kShared)};
+}
+
+Secret PlaintextEngine::shared_is_zero(const Secret& a) {
+  return Secret(at::eq(a.share(), 0).to(at::kLong), 0, kShared);
+}
+
+Secret PlaintextEngine::shared_one_hot(const Secret& index, int64_t size) {
+  const at::Tensor places = at::arange(size, at::kLong);
+  return Secret(at::eq(index.share().unsqueeze(-1), places).to(at::kLong), 0, kShared);
+}
+
+Tournament PlaintextEngine::shared_tournament(const Secret& a) {
+  const auto [largest, place] = a.share().max(0);
+  Tournament out{Secret(largest, a.fraction_bits(), kShared), {}};
+  for (int i = 0; i < 3; ++i) {
+    out.wins.emplace_back(at::eq(place, i).to(at::kLong), 0, kShared);
+  }
+  return out;
 }
 
 }  // namespace cryptensor::protocol::plaintext

@@ -30,6 +30,12 @@ class PlaintextEngine final : public Engine {
   Secret shared_truncate(const Secret& a, int bits, Truncation kind) override;
   Secret shared_relu(const Secret& a, int shift, std::optional<Secret>* sign) override;
   Secret shared_at_least_zero(const Secret& a) override;
+  std::vector<Secret> shared_piecewise(const Secret& a, const Piecewise& form) override;
+  std::vector<Secret> shared_series(const Secret& a, const Series& form) override;
+  std::pair<Secret, Secret> shared_power_of_two(const Secret& a, const PowerOfTwo& form) override;
+  Secret shared_is_zero(const Secret& a) override;
+  Secret shared_one_hot(const Secret& index, int64_t size) override;
+  Tournament shared_tournament(const Secret& a) override;
 };
 
 }  // namespace cryptensor::protocol::plaintext

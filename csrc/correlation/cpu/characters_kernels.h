@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// Passes over the functions of characters.h, one table of functions per instruction set.
+#pragma once
+
+#include <vector>
+
+#include "correlation/characters.h"
+#include "crypto/prg.h"
+
+namespace cryptensor::correlation {
+
+struct CharactersShare {
+  const CharactersLayout* layout;
+  const crypto::Prg* prg;
+  const uint8_t* corrections;  // null: the fields are expanded from the PRG
+  bool adds_constants;
+};
+
+struct CharactersKernels {
+  // `opened`: layout.padded elements.
+  void (*harmonics)(const CharactersShare&, const Harmonics&, const uint64_t* opened,
+                    const std::vector<HarmonicForm>& forms);
+  void (*octaves)(const CharactersShare&, const Octaves&, const uint64_t* opened,
+                  const OctaveForm& form);
+  void (*deal_harmonics)(const CharactersLayout&, const Harmonics&, const crypto::Prg* const* prgs,
+                         int parties, uint8_t* corrections);
+  void (*deal_octaves)(const CharactersLayout&, const Octaves&, const crypto::Prg* const* prgs,
+                       int parties, uint8_t* corrections);
+};
+
+const CharactersKernels& characters_kernels();  // for isa()
+const CharactersKernels& characters_kernels_portable();
+const CharactersKernels& characters_kernels_avx512();
+
+}  // namespace cryptensor::correlation

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// Choices among a few: a public index into the dealer's one-hot of what masks it.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "correlation/comparison_layout.h"
+
+namespace cryptensor::correlation {
+
+// The first maximum of four, for `groups` groups. All six differences are compared in one run; each
+// candidate but the last wins where three of those bits are 1, that is, where the dealer's three
+// bits are the complement of what is opened. Entry k of its fields is 1 where they are k, and the
+// mask of its difference with the last candidate where they are k.
+struct TournamentLayout {
+  explicit TournamentLayout(size_t groups_in)
+      : groups(groups_in),
+        padded(64 * ((groups_in + 63) / 64)),
+        comparison(kPairs * padded, Comparison::sign, 0),
+        values(comparison.correction_bytes),
+        correction_bytes(values + 8 * padded * kValues) {}
+
+  static constexpr int kPairs = 6;
+  static constexpr int kFirst[kPairs] = {0, 0, 0, 1, 1, 2};
+  static constexpr int kSecond[kPairs] = {1, 2, 3, 2, 3, 3};
+  // The pairs that decide about candidate i, and whether it must lose instead of win in them.
+  static constexpr int kDecides[3][3] = {{0, 1, 2}, {0, 3, 4}, {1, 3, 5}};
+  static constexpr bool kLoses[3][3] = {
+      {false, false, false}, {true, false, false}, {true, true, false}};
+  static constexpr int kLastPair[3] = {2, 4, 5};  // with the last candidate
+  static constexpr int kEntries = 8;
+  static constexpr int kValues = 3 * kEntries * 2;
+  static constexpr int field(int candidate, int entry, bool masked) {
+    return (candidate * kEntries + entry) * 2 + (masked ? 1 : 0);
+  }
+  static constexpr uint64_t kStream = 64;  // of field 0; the comparison's come before
+
+  size_t groups, padded;
+  ComparisonLayout comparison;
+  size_t values, correction_bytes;
+};
+
+// The one-hot of a secret index: entry m of the dealt vector is [r mod span = m], and with c = index
+// + r opened, entry k of the result is entry c - k of it.
+struct OneHotLayout {
+  OneHotLayout(size_t indices, size_t size_in)
+      : n(indices), size(size_in), span(std::bit_ceil(size_in < 8 ? size_t{8} : size_in)) {}
+  size_t n, size, span;
+  size_t correction_bytes() const { return 8 * n * span; }
+  static constexpr uint64_t kMaskStream = 0, kValueStream = 1;
+};
+
+}  // namespace cryptensor::correlation

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+#include "function/power.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "core/errors.h"
+#include "function/domain.h"
+#include "function/rounding.h"
+#include "function/smooth.h"
+
+namespace cryptensor::function {
+namespace {
+
+using protocol::Engine;
+using protocol::Piecewise;
+using protocol::PowerOfTwo;
+using protocol::Secret;
+
+constexpr int kExponentBits = 54;  // fraction bits of a logarithm that is at most 2^6
+constexpr int kOctaves = 4;        // of a segment: its window is [1, 16)
+constexpr int kWindowBits = 56;    // the window's 1 as a ring element; its end is 2^60
+
+int64_t units(double value, int fraction_bits) {
+  return std::llround(std::ldexp(value, fraction_bits));
+}
+
+int floor_log2(int64_t value) {
+  return 63 - __builtin_clzll(static_cast<uint64_t>(std::max<int64_t>(value, 1)));
+}
+
+// Both forms have indices of 8 octaves. That of c - r is the floor of x / 8 or one more.
+constexpr int kStepBits = 3, kStep = 8;
+
+int index_below(double octaves) { return static_cast<int>(std::floor(octaves / kStep)); }
+
+// Seven steps of octaves from `lowest` on, with results up to 2^16.
+PowerOfTwo narrow_powers(int fraction_bits, int lowest) {
+  const auto bits = static_cast<uint8_t>(fraction_bits);
+  return {{bits, static_cast<uint8_t>(bits + kStepBits), 3, 22}, lowest, lowest + kStep, 44, 0};
+}
+
+// From 2^-64 to 2^56. Results from 2^24 on keep no more fraction bits than the precision.
+PowerOfTwo wide_powers(int fraction_bits, int precision) {
+  const auto bits = static_cast<uint8_t>(fraction_bits);
+  return {{bits, static_cast<uint8_t>(bits + kStepBits), 4, 20}, -8, 3, 36, precision};
+}
+
+Secret joined(Engine& engine, const std::pair<Secret, Secret>& powers, bool wide,
+              int fraction_bits) {
+  const int drop = powers.first.fraction_bits() - fraction_bits;
+  const Secret low = rounded(engine, powers.first, drop);
+  return wide ? engine.add(low, powers.second) : low;
+}
+
+struct Logarithm {
+  Secret value;  // kExponentBits fraction bits
+  double least, largest;
+};
+
+// factor * log2(x) + offset, where it is above `floor`. An x <= 0 gives `end`.
+struct Scale {
+  double factor, offset, end, floor;
+};
+
+Logarithm scaled_log2(Engine& engine, const Secret& x, const SmoothFunction& f, const Scale& scale,
+                      const Domain& domain) {
+  const double factor = scale.factor;
+  const int bits = x.fraction_bits();
+  Piecewise form;
+  form.degree = 1;
+  Piecewise::Output mantissa{kWindowBits, {}}, exponent{kExponentBits, {}};
+  const auto whole_part = [&](double octaves) {
+    return std::max(factor * octaves + scale.offset, scale.floor);
+  };
+  const auto piece = [&](int segment) {
+    mantissa.coefficients.insert(mantissa.coefficients.end(),
+                                 {0, int64_t{1} << (kWindowBits - kOctaves * segment)});
+    const double octaves = kOctaves * segment - bits;
+    exponent.coefficients.insert(exponent.coefficients.end(),
+                                 {units(whole_part(octaves), kExponentBits), 0});
+  };
+  const int first = floor_log2(domain.low) / kOctaves;
+  const int last = (domain.high_bits - 1) / kOctaves;
+  const bool checks = domain.low <= 0 && engine.checked();
+  Piecewise::Output outside{0, {}};
+  if (domain.low <= 0) {
+    form.thresholds.push_back(1);
+    mantissa.coefficients = {int64_t{1} << kWindowBits, 0};
+    exponent.coefficients = {units(scale.end, kExponentBits), 0};
+  }
+  for (int segment = first; segment <= last; ++segment) {
+    if (segment > first) form.thresholds.push_back(int64_t{1} << (kOctaves * segment));
+    piece(segment);
+  }
+  Secret window = x, whole = x;
+  if (form.thresholds.empty()) {
+    window = engine.multiplied(x, mantissa.coefficients[1], kWindowBits - bits);
+    whole = engine.public_units(exponent.coefficients[0], kExponentBits);
+  } else {
+    form.outputs = {mantissa, exponent};
+    if (checks) {
+      outside.coefficients.assign(2 * (form.thresholds.size() + 1), 0);
+      outside.coefficients[0] = 1;
+      form.outputs.push_back(outside);
+    }
+    const auto out = engine.piecewise(x, form);
+    window = out[0];
+    whole = out[1];
+    if (checks) check_domain(engine, out[2], "x: a value is not positive, as the function needs");
+  }
+  protocol::Series series;
+  series.shape.period_bits = static_cast<uint8_t>(f.period_exponent + kWindowBits);
+  series.shape.count = static_cast<uint8_t>(f.harmonics);
+  series.shape.odd = f.odd;
+  series.outputs = {series_output(f.value, factor, kExponentBits)};
+  const Secret fraction = engine.series(engine.multiplied(window, f.kappa, 0), series)[0];
+  const double a = whole_part(kOctaves * first - bits);
+  const double b = whole_part(domain.high_bits - bits);
+  const double below = std::min(a, b) + kOctaves * std::min(factor, 0.0);
+  const double above = std::max(a, b) + kOctaves * std::max(factor, 0.0);
+  return domain.low > 0
+             ? Logarithm{engine.add(fraction, whole), below, above}
+             : Logarithm{engine.add(fraction, whole), std::min(below, scale.end),
+                         std::max(above, scale.end)};
+}
+
+}  // namespace
+
+Secret exp(Engine& engine, const Secret& x) {
+  const protocol::OperationScope scope(engine.statistics(), "exp");
+  const int bits = x.fraction_bits(), f = engine.precision();
+  const int64_t low = units(-std::numbers::ln2 * (f + 2), bits);
+  const int64_t high = units(std::numbers::ln2 * (62 - f) - 1.0 / 256, bits);
+  Piecewise form{{low, high}, 1, {{bits, {low, 0, 0, 1, high, 0}}}};
+  if (engine.checked()) form.outputs.push_back({0, {0, 0, 0, 0, 1, 0}});
+  const auto clamped = engine.piecewise(x, form);
+  if (engine.checked()) {
+    check_domain(engine, clamped[1], "x: e^x of a value is larger than the encoding can hold");
+  }
+  constexpr int kBits = 56;  // 64 octaves are 2^62
+  const Secret octaves =
+      engine.multiplied(clamped[0], units(std::numbers::log2e, kBits - bits), kBits - bits);
+  return joined(engine, engine.power_of_two(octaves, wide_powers(kBits, f)), true, f);
+}
+
+Secret exp_of_negative(Engine& engine, const Secret& clamped) {
+  constexpr int kBits = 56;
+  const int more = kBits - clamped.fraction_bits();
+  const Secret octaves =
+      engine.multiplied(clamped, units(std::numbers::log2e, more), more);
+  return engine.power_of_two(octaves, narrow_powers(kBits, -4)).first;
+}
+
+Secret log(Engine& engine, const Secret& x, const Domain& domain) {
+  const protocol::OperationScope scope(engine.statistics(), "log");
+  const double ln2 = std::numbers::ln2;
+  const Scale scale{ln2, 0, -ln2 * x.fraction_bits(), -64};
+  const auto y = scaled_log2(engine, x, smooth_function("log2"), scale, domain);
+  return rounded(engine, y.value, kExponentBits - engine.precision());
+}
+
+Secret power(Engine& engine, const Secret& x, double exponent, const PowerOptions& options) {
+  if (!(exponent >= -1 && exponent <= 1)) {
+    throw ConfigError(fmt::format("exponent is {}; allowed are -1 to 1", exponent));
+  }
+  const protocol::OperationScope scope(engine.statistics(), "power");
+  const int f = options.fraction_bits.value_or(engine.precision()), bits = x.fraction_bits();
+  const double offset = std::log2(options.factor);
+  // So far below one unit of the last place that it is 0.
+  const double nothing = -(f + 6.0);
+  const double end = exponent > 0 ? nothing : -exponent * bits + offset;
+  const auto y = scaled_log2(engine, x, smooth_function("log2_coarse"),
+                             {exponent, offset, end, nothing}, options.domain);
+  const int lowest = index_below(y.least), highest = index_below(y.largest) + 1;
+  const bool wide = highest - lowest >= kStep || y.largest > 16;
+  const PowerOfTwo form = wide ? wide_powers(kExponentBits, engine.precision())
+                               : narrow_powers(kExponentBits, lowest);
+  return joined(engine, engine.power_of_two(y.value, form), wide, f);
+}
+
+Secret reciprocal(Engine& engine, const Secret& x_in) {
+  const protocol::OperationScope scope(engine.statistics(), "reciprocal");
+  const Secret x = engine.settle(x_in);
+  std::optional<Secret> positive;
+  const Secret above = engine.relu(x, &positive);
+  const Secret magnitude = engine.subtract(engine.add(above, above), x);
+  const Secret sign =
+      engine.subtract(engine.add(*positive, *positive), engine.public_units(1, 0));
+  return engine.product({ring::Bilinear::multiply, {}}, sign, power(engine, magnitude, -1));
+}
+
+}  // namespace cryptensor::function

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// Truncations that err to both sides: at most one unit of the last place, none on average.
+#pragma once
+
+#include <vector>
+
+#include "protocol/engine.h"
+
+namespace cryptensor::function {
+
+// x / 2^bits. 1 round.
+protocol::Secret rounded(protocol::Engine& engine, const protocol::Secret& x, int bits);
+
+// Values of equal fraction bits in one round.
+std::vector<protocol::Secret> rounded_together(protocol::Engine& engine,
+                                               const std::vector<protocol::Secret>& values,
+                                               int bits);
+
+}  // namespace cryptensor::function

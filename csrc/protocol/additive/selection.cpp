@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// Choices: is a value zero, which of four is the largest, and the one-hot of a secret index.
+#include <ATen/ops/add.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/sub.h>
+#include <ATen/ops/zeros.h>
+
+#include "core/buffer.h"
+#include "correlation/cpu/comparison_kernels.h"
+#include "correlation/cpu/equality_kernels.h"
+#include "correlation/selection_layout.h"
+#include "protocol/additive/engine.h"
+#include "ring/words.h"
+
+namespace cryptensor::protocol::additive {
+namespace {
+
+uint64_t* words(const at::Tensor& t) { return reinterpret_cast<uint64_t*>(t.data_ptr<int64_t>()); }
+
+}  // namespace
+
+Secret AdditiveEngine::shared_is_zero(const Secret& a) {
+  const at::Tensor x = a.share().contiguous();
+  const correlation::EqualityLayout layout(x.numel());
+  Round masked(links_, net::Operation::compare, net::DType::int64, layout.n);
+  Round level1(links_, net::Operation::compare, net::DType::bits, layout.words * layout.kOpened1);
+  Round level2(links_, net::Operation::compare, net::DType::bits, layout.words * layout.kOpened2);
+  const auto dealt = provider_->take(correlation::Descriptor::make_equality(layout.n));
+  const correlation::EqualityShare share{&layout, &dealt.prg, dealt.corrections.get(),
+                                         adds_constants()};
+  const auto& kernels = correlation::equality_kernels();
+  kernels.mask(share, words(x), masked.out());
+  masked.send();
+  kernels.pick(share, masked.own(), masked.sum_of_others(), level1.out());
+  level1.send();
+  kernels.combine(share, level1.own(), level1.xor_of_others(), level2.out());
+  level2.send();
+  at::Tensor out = at::empty(x.sizes(), at::kLong);
+  kernels.finish(share, level2.own(), level2.xor_of_others(), words(out));
+  return Secret(out, 0, kShared);
+}
+
+Secret AdditiveEngine::shared_one_hot(const Secret& index, int64_t size) {
+  const at::Tensor x = index.share().contiguous();
+  const correlation::OneHotLayout layout(x.numel(), size);
+  Round round(links_, net::Operation::open_mask, net::DType::int64, layout.n);
+  const auto dealt = provider_->take(correlation::Descriptor::make_one_hot(layout.n, layout.size));
+  dealt.prg.fill(correlation::OneHotLayout::kMaskStream, 0, round.out(), 8 * layout.n);
+  ring::add_to(round.out(), words(x), layout.n);
+  round.send();
+  const uint64_t* others = round.sum_of_others();
+  Buffer scratch;
+  const auto* dealt_words = reinterpret_cast<const uint64_t*>(dealt.corrections.get());
+  if (dealt_words == nullptr) {
+    scratch = Buffer(8 * layout.n * layout.span);
+    dealt.prg.fill(correlation::OneHotLayout::kValueStream, 0, scratch.data(), scratch.size());
+    dealt_words = scratch.as<uint64_t>();
+  }
+  std::vector<int64_t> sizes = x.sizes().vec();
+  sizes.push_back(size);
+  at::Tensor out = at::empty(sizes, at::kLong);
+  uint64_t* to = words(out);
+  for (size_t i = 0; i < layout.n; ++i) {
+    const uint64_t c = round.own()[i] + others[i];
+    for (size_t k = 0; k < layout.size; ++k) {
+      *to++ = dealt_words[i * layout.span + ((c - k) & (layout.span - 1))];
+    }
+  }
+  return Secret(out, 0, kShared);
+}
+
+// x: four rows of `groups` candidates. The comparison is the plain one, on all pairs; only what is
+// made of its last opening differs.
+Tournament AdditiveEngine::shared_tournament(const Secret& a) {
+  using Layout = correlation::TournamentLayout;
+  const at::Tensor x = a.share().contiguous();
+  const Layout layout(x.numel() / 4);
+  const auto& pairs = layout.comparison;
+  Round masked(links_, net::Operation::compare, net::DType::int64, pairs.n);
+  Round level1(links_, net::Operation::compare, net::DType::bits, pairs.words * pairs.opened1);
+  Round level2(links_, net::Operation::compare, net::DType::bits, pairs.words * pairs.opened2);
+  Round bit(links_, net::Operation::compare, net::DType::bits, pairs.words);
+  const auto dealt = provider_->take(correlation::Descriptor::make_tournament(layout.groups));
+  const correlation::ComparisonShare share{&pairs, &dealt.prg, dealt.corrections.get(),
+                                           adds_constants()};
+  Buffer opened(8 * pairs.padded), hidden(8 * pairs.words * 4), top(8 * pairs.words);
+  const correlation::ComparisonState state{opened.as<uint64_t>(), hidden.as<uint64_t>(),
+                                           top.as<uint64_t>()};
+
+  Buffer differences(8 * pairs.n);
+  differences.zero();
+  const uint64_t* candidates = words(x);
+  for (int p = 0; p < Layout::kPairs; ++p) {
+    const uint64_t* first = candidates + Layout::kFirst[p] * layout.groups;
+    const uint64_t* second = candidates + Layout::kSecond[p] * layout.groups;
+    uint64_t* out = differences.as<uint64_t>() + p * layout.padded;
+    for (size_t g = 0; g < layout.groups; ++g) out[g] = first[g] - second[g];
+  }
+  const auto& kernels = correlation::comparison_kernels();
+  kernels.mask(share, differences.as<uint64_t>(), masked.out());
+  masked.send();
+  kernels.pick(share, state, masked.own(), masked.sum_of_others(), level1.out());
+  level1.send();
+  kernels.combine(share, state, level1.own(), level1.xor_of_others(), level2.out());
+  level2.send();
+  kernels.finish(share, state, level2.own(), level2.xor_of_others(), bit.out());
+  bit.send();
+  const uint64_t* others = bit.xor_of_others();
+
+  std::vector<int64_t> sizes = x.sizes().vec();
+  sizes.erase(sizes.begin());
+  at::Tensor largest = at::empty(sizes, at::kLong);
+  std::copy_n(candidates + 3 * layout.groups, layout.groups, words(largest));
+  Buffer scratch(8 * layout.padded * 2 * Layout::kEntries);
+  std::vector<Secret> wins;
+  for (int i = 0; i < 3; ++i) {
+    const uint64_t* field[2 * Layout::kEntries];
+    for (int f = 0; f < 2 * Layout::kEntries; ++f) {
+      const int index = Layout::field(i, 0, false) + f;
+      if (dealt.corrections) {
+        field[f] = reinterpret_cast<const uint64_t*>(dealt.corrections.get() + layout.values) +
+                   layout.padded * index;
+      } else {
+        uint64_t* to = scratch.as<uint64_t>() + layout.padded * f;
+        dealt.prg.fill(Layout::kStream + index, 0, to, 8 * layout.padded);
+        field[f] = to;
+      }
+    }
+    at::Tensor win = at::empty(sizes, at::kLong);
+    const uint64_t* difference = state.opened + Layout::kLastPair[i] * layout.padded;
+    for (size_t g = 0; g < layout.groups; ++g) {
+      uint64_t entry = 0;
+      for (int b = 0; b < 3; ++b) {
+        const size_t at = Layout::kDecides[i][b] * layout.padded + g;
+        const uint64_t e = ring::bit_at(bit.own(), at) ^ ring::bit_at(others, at);
+        entry |= (e ^ (Layout::kLoses[i][b] ? 0 : 1)) << b;  // the dealer's bit that makes it 1
+      }
+      words(win)[g] = field[2 * entry][g];
+      words(largest)[g] += difference[g] * field[2 * entry][g] - field[2 * entry + 1][g];
+    }
+    wins.emplace_back(win, 0, kShared);
+  }
+  return {Secret(largest, a.fraction_bits(), kShared), std::move(wins)};
+}
+
+}  // namespace cryptensor::protocol::additive
