@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Is a secret zero? With c = x + r opened, x is 0 exactly where c = r: sixteen one-hot tables of the
-// chunks of r, read at c, and two levels of ANDs of four. The four bits that are left are opened
-// under mask bits, and the last AND is one entry of the one-hot of those: three rounds.
+// chunks of r, read at c, and ANDs of six, five and five of them. The three bits that are left are
+// opened under mask bits, and the last AND is one entry of the one-hot of those: three rounds.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +20,9 @@ enum class EqualityStream : uint64_t {
   values,  // this one and those behind it
 };
 
+// Subsets of at least two of the mask bits of a node: what the dealer shares for an AND.
+constexpr int and_products(int fan) { return (1 << fan) - 1 - fan; }
+
 struct EqualityLayout {
   explicit EqualityLayout(size_t elements)
       : n(elements),
@@ -30,10 +33,11 @@ struct EqualityLayout {
         tables(values + 8 * padded * kValues),
         correction_bytes(tables + 2 * padded * 16) {}
 
-  static constexpr int kFan = 4;
-  static constexpr int kProducts = 11;  // subsets of at least two of four mask bits
-  static constexpr int kOpened1 = 16, kProducts1 = 4 * kProducts, kOpened2 = 4;
-  static constexpr int kValues = 16;  // one-hot of the four mask bits of level two
+  static constexpr int kNodes = 3;
+  static constexpr int kFirst[kNodes] = {0, 6, 11}, kFan[kNodes] = {6, 5, 5};
+  static constexpr int kOpened1 = 16, kOpened2 = kNodes;
+  static constexpr int kProducts1 = and_products(6) + 2 * and_products(5);
+  static constexpr int kValues = 1 << kNodes;  // one-hot of the mask bits of level two
 
   size_t n, words, padded, blocks;
   size_t values, tables, correction_bytes;  // the products come first

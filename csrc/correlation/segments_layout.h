@@ -19,6 +19,7 @@ namespace cryptensor::correlation {
 
 constexpr int kMaxThresholds = 32;
 constexpr int kMaxDegree = 3;
+constexpr int kMaxForms = 8;
 constexpr int kGroups = 4;  // words of an element
 
 enum class SegmentStream : uint64_t {

@@ -28,6 +28,10 @@ void check(const Piecewise& form) {
     throw ConfigError(fmt::format("degree is {}; allowed are 0 to {}", form.degree,
                                   correlation::kMaxDegree));
   }
+  if (form.outputs.empty() || form.outputs.size() > correlation::kMaxForms) {
+    throw ConfigError(fmt::format("outputs: {} are given; allowed are 1 to {}",
+                                  form.outputs.size(), correlation::kMaxForms));
+  }
   for (const auto& output : form.outputs) {
     if (output.coefficients.size() != (k + 1) * (form.degree + 1)) {
       throw ConfigError(fmt::format("outputs: {} coefficients are given for {} pieces of degree {}",

@@ -9,6 +9,15 @@
 namespace cryptensor::correlation {
 namespace {
 
+#include "correlation/cpu/comparison_node.inl"
+
+CT_INLINE Plane gather(const uint64_t* table, const Plane& index) {
+  Plane out;
+  for (int i = 0; i < 8; ++i) out[i] = table[index[i]];
+  return out;
+}
+
+// Uses the planes above.
 #include "correlation/cpu/characters_kernels.inl"
 
 }  // namespace

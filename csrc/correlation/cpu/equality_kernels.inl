@@ -4,13 +4,16 @@
 using Stream = EqualityStream;
 using Layout = EqualityLayout;
 
-// The AND of four bits, opened under mask bits whose monomials the dealer has shared.
+// The AND of some bits, opened under mask bits whose monomials the dealer has shared.
+template <int kFan>
 struct AndNode {
+  static constexpr int kSubsets = 1 << kFan;
+
   static CT_INLINE void products(const Plane* mask, Plane* out) {
-    Plane subset[16];
+    Plane subset[kSubsets];
     int k = 0;
-#pragma GCC unroll 16
-    for (int s = 1; s < 16; ++s) {
+#pragma GCC unroll 64
+    for (int s = 1; s < kSubsets; ++s) {
       const int low = __builtin_ctz(s), rest = s & (s - 1);
       subset[s] = rest ? subset[rest] & mask[low] : mask[low];
       if (rest) out[k++] = subset[s];
@@ -19,21 +22,32 @@ struct AndNode {
 
   static CT_INLINE Plane evaluate(const Plane* opened, const Plane* mask, const Plane* product,
                                   const Plane& one) {
-    Plane fold[16];
+    Plane fold[kSubsets];
     int k = 0;
     fold[0] = one;
-#pragma GCC unroll 16
-    for (int s = 1; s < 16; ++s) {
+#pragma GCC unroll 64
+    for (int s = 1; s < kSubsets; ++s) {
       fold[s] = (s & (s - 1)) ? product[k++] : mask[__builtin_ctz(s)];
     }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-#pragma GCC unroll 16
-      for (int s = 0; s < 16; s += 2 << i) fold[s] = fold[s | (1 << i)] ^ (opened[i] & fold[s]);
+#pragma GCC unroll 8
+    for (int i = 0; i < kFan; ++i) {
+#pragma GCC unroll 64
+      for (int s = 0; s < kSubsets; s += 2 << i) {
+        fold[s] = fold[s | (1 << i)] ^ (opened[i] & fold[s]);
+      }
     }
     return fold[0];
   }
 };
+
+// Calls fn<fan>(node, first chunk, first product) for each node.
+template <class Fn>
+CT_INLINE void for_each_node(const Fn& fn) {
+  constexpr int kSix = and_products(6), kFive = and_products(5);
+  fn.template operator()<6>(0, Layout::kFirst[0], 0);
+  fn.template operator()<5>(1, Layout::kFirst[1], kSix);
+  fn.template operator()<5>(2, Layout::kFirst[2], kSix + kFive);
+}
 
 CT_INLINE const uint64_t* field(const EqualityShare& share, uint64_t stream, size_t offset,
                                 size_t block, size_t lines, uint64_t* scratch) {
@@ -88,32 +102,34 @@ void combine(const EqualityShare& share, const uint64_t* own, const uint64_t* ot
              uint64_t* out) {
   const Layout& layout = *share.layout;
   const Plane one = Plane{} - static_cast<uint64_t>(share.adds_constants ? 1 : 0);
-  alignas(64) uint64_t masks1[16 * kWordsPerBlock], masks2[4 * kWordsPerBlock];
+  alignas(64) uint64_t masks1[16 * kWordsPerBlock], masks2[Layout::kOpened2 * kWordsPerBlock];
   alignas(64) uint64_t scratch[Layout::kProducts1 * kWordsPerBlock];
   for (size_t b = 0; b < layout.blocks; ++b) {
     const int w = layout.words_in_block(b);
     fill(*share.prg, Stream::level1_masks, 16 * b, masks1, 8 * 16 * w);
-    fill(*share.prg, Stream::level2_masks, 4 * b, masks2, 8 * 4 * w);
+    fill(*share.prg, Stream::level2_masks, Layout::kOpened2 * b, masks2,
+         8 * Layout::kOpened2 * w);
     const uint64_t* products = field(share, static_cast<uint64_t>(Stream::level1_products), 0, b,
                                      Layout::kProducts1, scratch);
     const size_t at = kWordsPerBlock * b * 16;
-    for (int node = 0; node < 4; ++node) {
-      Plane opened[4], mask[4], product[Layout::kProducts];
-      for (int i = 0; i < 4; ++i) {
-        const int line = (4 * node + i) * w;
+    for_each_node([&]<int kFan>(int node, int chunk, int first) {
+      Plane opened[kFan], mask[kFan], product[and_products(kFan)];
+      for (int i = 0; i < kFan; ++i) {
+        const int line = (chunk + i) * w;
         opened[i] = load(own + at + line, w) ^ load(others + at + line, w);
         mask[i] = load(masks1 + line, w);
       }
-      for (int i = 0; i < Layout::kProducts; ++i) {
-        product[i] = load(products + (Layout::kProducts * node + i) * w, w);
+      for (int i = 0; i < and_products(kFan); ++i) {
+        product[i] = load(products + (first + i) * w, w);
       }
-      const Plane all = AndNode::evaluate(opened, mask, product, one);
-      store(out + kWordsPerBlock * b * 4 + node * w, all ^ load(masks2 + node * w, w), w);
-    }
+      const Plane all = AndNode<kFan>::evaluate(opened, mask, product, one);
+      store(out + kWordsPerBlock * b * Layout::kOpened2 + node * w,
+            all ^ load(masks2 + node * w, w), w);
+    });
   }
 }
 
-// The four bits e_i are all 1 exactly where the mask bits are the complement of what is opened.
+// The bits e_i are all 1 exactly where the mask bits are the complement of what is opened.
 void finish(const EqualityShare& share, const uint64_t* own, const uint64_t* others,
             uint64_t* result) {
   const Layout& layout = *share.layout;
@@ -126,15 +142,22 @@ void finish(const EqualityShare& share, const uint64_t* own, const uint64_t* oth
                        layout.values + 8 * layout.padded * k, b, 64,
                        scratch.empty() ? nullptr : scratch.data() + kBlock * k);
     }
-    const size_t at = kWordsPerBlock * b * 4;
+    const size_t at = kWordsPerBlock * b * Layout::kOpened2;
     const size_t count = std::min(kBlock, layout.n - kBlock * b);
-    for (size_t i = 0; i < count; ++i) {
-      uint64_t opened = 0;
-      for (int bit = 0; bit < 4; ++bit) {
-        const size_t word = at + bit * w + i / 64;
-        opened |= ((own[word] ^ others[word]) >> (i % 64) & 1) << bit;
+    const auto* mine = reinterpret_cast<const uint8_t*>(own + at);
+    const auto* theirs = reinterpret_cast<const uint8_t*>(others + at);
+    for (size_t i = 0; i < count; i += 8) {
+      Plane entry{};
+      for (int bit = 0; bit < Layout::kNodes; ++bit) {
+        const size_t byte = 8 * bit * w + i / 8;
+        entry |= spread(~(mine[byte] ^ theirs[byte])) << bit;
       }
-      result[kBlock * b + i] = value[opened ^ 15][i];
+      Plane chosen{};
+      for (uint64_t k = 0; k < Layout::kValues; ++k) {
+        const auto here = entry == k;
+        chosen |= reinterpret_cast<const Plane&>(here) & load(value[k] + i, 8);
+      }
+      store(result + kBlock * b + i, chosen, static_cast<int>(std::min<size_t>(8, count - i)));
     }
   }
 }
@@ -177,24 +200,27 @@ void deal(const Layout& layout, const crypto::Prg* const* prgs, int parties,
         reinterpret_cast<uint64_t*>(corrections) + kWordsPerBlock * Layout::kProducts1 * b;
     gather<true>(prgs, parties - 1, stream(Stream::level1_products), Layout::kProducts1 * b,
                  Layout::kProducts1 * w, products, scratch);
-    for (int node = 0; node < 4; ++node) {
-      Plane mask[4], product[Layout::kProducts];
-      for (int i = 0; i < 4; ++i) mask[i] = load(masks + (4 * node + i) * w, w);
-      AndNode::products(mask, product);
-      for (int i = 0; i < Layout::kProducts; ++i) {
-        uint64_t* at = products + (Layout::kProducts * node + i) * w;
+    for_each_node([&]<int kFan>(int, int chunk, int first) {
+      Plane mask[kFan], product[and_products(kFan)];
+      for (int i = 0; i < kFan; ++i) mask[i] = load(masks + (chunk + i) * w, w);
+      AndNode<kFan>::products(mask, product);
+      for (int i = 0; i < and_products(kFan); ++i) {
+        uint64_t* at = products + (first + i) * w;
         store(at, load(at, w) ^ product[i], w);
       }
-    }
-    gather<true>(prgs, parties, stream(Stream::level2_masks), 4 * b, 4 * w, masks, scratch);
-    for (int k = 0; k < Layout::kValues; ++k) {
+    });
+    gather<true>(prgs, parties, stream(Stream::level2_masks), Layout::kOpened2 * b,
+                 Layout::kOpened2 * w, masks, scratch);
+    const auto* bytes = reinterpret_cast<const uint8_t*>(masks);
+    for (uint64_t k = 0; k < Layout::kValues; ++k) {
       uint64_t* out =
           reinterpret_cast<uint64_t*>(corrections + layout.values) + layout.padded * k + kBlock * b;
       gather<false>(prgs, parties - 1, stream(Stream::values) + k, 64 * b, 64 * w, out, scratch);
-      for (int i = 0; i < 64 * w; ++i) {
-        uint64_t bits = 0;
-        for (int bit = 0; bit < 4; ++bit) bits |= (masks[bit * w + i / 64] >> (i % 64) & 1) << bit;
-        out[i] = (bits == static_cast<uint64_t>(k) ? 1 : 0) - out[i];
+      for (int i = 0; i < 64 * w; i += 8) {
+        Plane entry{};
+        for (int bit = 0; bit < Layout::kNodes; ++bit) entry |= spread(bytes[8 * bit * w + i / 8]) << bit;
+        const auto here = entry == k;
+        store(out + i, (reinterpret_cast<const Plane&>(here) & 1) - load(out + i, 8), 8);
       }
     }
   }

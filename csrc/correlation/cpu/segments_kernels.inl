@@ -239,6 +239,7 @@ void evaluate_forms(const SegmentsShare& share, const SegmentsState& state, cons
   const size_t terms = kDegree + 1;
   const Plane unit = Plane{} + static_cast<uint64_t>(share.adds_constants ? 1 : 0);
   alignas(64) uint64_t r[kBlock], dealt_scratch[terms][kBlock], powers_scratch[2][kBlock];
+  alignas(64) uint64_t chosen[terms][kBlock];  // shares of b x^i
   std::vector<uint64_t> sums_storage(forms.size() * kBlock + 8);
   for (size_t b = 0; b < layout.blocks; ++b) {
     const int w = layout.words_in_block(b);
@@ -285,10 +286,16 @@ void evaluate_forms(const SegmentsShare& share, const SegmentsState& state, cons
           v[d] = ((part ^ flip) - flip) + (flip & whole);
         }
         to_powers_of_x(kDegree, load(opened + i, 8), v);
-        for (size_t o = 0; o < forms.size(); ++o) {
-          Plane sum = load(sums + kBlock * o + i, 8);
-          for (size_t d = 0; d < terms; ++d) sum += forms[o].steps[j * terms + d] * v[d];
-          store(sums + kBlock * o + i, sum, 8);
+        for (size_t d = 0; d < terms; ++d) store(chosen[d] + i, v[d], 8);
+      }
+      for (size_t o = 0; o < forms.size(); ++o) {
+        uint64_t* sum = sums + kBlock * o;
+        for (size_t d = 0; d < terms; ++d) {
+          const uint64_t step = forms[o].steps[j * terms + d];
+          if (step == 0) continue;
+          for (size_t i = 0; i < static_cast<size_t>(64 * w); i += 8) {
+            store(sum + i, load(sum + i, 8) + step * load(chosen[d] + i, 8), 8);
+          }
         }
       }
     }

@@ -17,20 +17,20 @@ int64_t rounded(int64_t value) {
   return (value + (int64_t{1} << (kDrop - 1))) >> kDrop;
 }
 
-void fill_rotations(std::array<Rotation, kWaveTableSize>& table, int64_t cosine, int64_t sine) {
+void fill_rotations(std::array<uint64_t, kWaveTableSize>& table, int64_t cosine, int64_t sine) {
   int64_t c = int64_t{1} << kDigits, s = 0;
-  for (Rotation& entry : table) {
-    entry = {static_cast<int32_t>(rounded(c)), static_cast<int32_t>(rounded(s))};
+  for (uint64_t& entry : table) {
+    entry = static_cast<uint32_t>(rounded(c)) | static_cast<uint64_t>(rounded(s)) << 32;
     const int64_t next = product(c, cosine) - product(s, sine);
     s = product(c, sine) + product(s, cosine);
     c = next;
   }
 }
 
-void fill_powers(std::array<uint32_t, kWaveTableSize>& table, int64_t root) {
+void fill_powers(std::array<uint64_t, kWaveTableSize>& table, int64_t root) {
   int64_t power = int64_t{1} << kDigits;
-  for (uint32_t& entry : table) {
-    entry = static_cast<uint32_t>(rounded(power));
+  for (uint64_t& entry : table) {
+    entry = static_cast<uint64_t>(rounded(power));
     power = static_cast<int64_t>(static_cast<unsigned __int128>(power) * root >> kDigits);
   }
 }
