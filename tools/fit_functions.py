@@ -245,11 +245,11 @@ SPECIFICATIONS = [
         "log2_coarse",
         Function(np.log2),
         window=(1.0, 16.0),
-        period=(7, 5),
-        harmonics=10,
+        period=(5, 1),
+        harmonics=8,
         odd=False,
-        limit=2.0**-13,
-        cap=160.0,
+        limit=2.0**-11.8,
+        cap=240.0,
     ),
 ]
 

@@ -34,7 +34,7 @@ struct Exponentials {
   Secret top;       // max, the dimension kept
   Secret powers;    // e^distance, untruncated
   Secret total;     // their sum, the dimension kept
-  Domain domain;    // of the total
+  Known known;      // of the total
 };
 
 Exponentials exponentials(Engine& engine, const Secret& x_in, int64_t dim_in) {
@@ -67,7 +67,7 @@ Exponentials exponentials(Engine& engine, const Secret& x_in, int64_t dim_in) {
 Secret softmax(Engine& engine, const Secret& x, int64_t dim) {
   const protocol::OperationScope scope(engine.statistics(), "softmax");
   const Exponentials e = exponentials(engine, x, dim);
-  PowerOptions options{e.domain};
+  PowerOptions options{e.known};
   options.fraction_bits = kRatioBits;
   const Secret inverse = power(engine, e.total, -1, options);
   const Secret powers = rounded(engine, e.powers, e.powers.fraction_bits() - kRatioBits);
@@ -78,7 +78,7 @@ Secret softmax(Engine& engine, const Secret& x, int64_t dim) {
 Secret logsumexp(Engine& engine, const Secret& x, int64_t dim) {
   const protocol::OperationScope scope(engine.statistics(), "logsumexp");
   const Exponentials e = exponentials(engine, x, dim);
-  const Secret kept = engine.add(e.top, log(engine, e.total, e.domain));
+  const Secret kept = engine.add(e.top, log(engine, e.total, e.known));
   const int64_t d = dim < 0 ? dim + static_cast<int64_t>(x.sizes().size()) : dim;
   return Secret(kept.share().squeeze(d), kept.fraction_bits(), kept.owner());
 }
@@ -86,7 +86,7 @@ Secret logsumexp(Engine& engine, const Secret& x, int64_t dim) {
 Secret log_softmax(Engine& engine, const Secret& x, int64_t dim) {
   const protocol::OperationScope scope(engine.statistics(), "log_softmax");
   const Exponentials e = exponentials(engine, x, dim);
-  return engine.subtract(e.distance, log(engine, e.total, e.domain));
+  return engine.subtract(e.distance, log(engine, e.total, e.known));
 }
 
 Standardized standardize(Engine& engine, const Secret& x_in, double eps) {
@@ -106,7 +106,7 @@ Standardized standardize(Engine& engine, const Secret& x_in, double eps) {
     throw RangeError(fmt::format("eps is {}; allowed are {} and more", eps, std::ldexp(1 / n, -bits)));
   }
   const auto shift = static_cast<int64_t>(std::floor(least));
-  PowerOptions options{{shift, 60}, std::sqrt(n)};
+  PowerOptions options{Known{shift, 60}, std::sqrt(n)};
   // The result is below sqrt(n), so that more fraction bits fit its product.
   const int ratio_bits = std::min(kRatioBits, 40 - engine.precision() / 2);
   options.fraction_bits = ratio_bits;

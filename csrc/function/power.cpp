@@ -67,9 +67,11 @@ struct Scale {
 };
 
 Logarithm scaled_log2(Engine& engine, const Secret& x, const SmoothFunction& f, const Scale& scale,
-                      const Domain& domain) {
+                      const std::optional<Known>& known) {
   const double factor = scale.factor;
   const int bits = x.fraction_bits();
+  const bool open = !known.has_value();  // to values beyond the domain
+  const Known domain = known.value_or(Known{1, std::min(bits + 32, 60)});
   Piecewise form;
   form.degree = 1;
   Piecewise::Output mantissa{kWindowBits, {}}, exponent{kExponentBits, {}};
@@ -85,9 +87,7 @@ Logarithm scaled_log2(Engine& engine, const Secret& x, const SmoothFunction& f, 
   };
   const int first = floor_log2(domain.low) / kOctaves;
   const int last = (domain.high_bits - 1) / kOctaves;
-  const bool checks = domain.low <= 0 && engine.checked();
-  Piecewise::Output outside{0, {}};
-  if (domain.low <= 0) {
+  if (open) {
     form.thresholds.push_back(1);
     mantissa.coefficients = {int64_t{1} << kWindowBits, 0};
     exponent.coefficients = {units(scale.end, kExponentBits), 0};
@@ -96,21 +96,32 @@ Logarithm scaled_log2(Engine& engine, const Secret& x, const SmoothFunction& f, 
     if (segment > first) form.thresholds.push_back(int64_t{1} << (kOctaves * segment));
     piece(segment);
   }
+  if (open) {
+    // The last number of the domain stands for all above.
+    const int64_t end = int64_t{1} << (kOctaves * (last + 1));
+    form.thresholds.push_back(end);
+    mantissa.coefficients.insert(mantissa.coefficients.end(),
+                                 {(int64_t{1} << (kWindowBits + kOctaves)) - 1, 0});
+    exponent.coefficients.push_back(exponent.coefficients.end()[-2]);
+    exponent.coefficients.push_back(0);
+  }
   Secret window = x, whole = x;
   if (form.thresholds.empty()) {
     window = engine.multiplied(x, mantissa.coefficients[1], kWindowBits - bits);
     whole = engine.public_units(exponent.coefficients[0], kExponentBits);
   } else {
     form.outputs = {mantissa, exponent};
+    const bool checks = open && engine.checked();
     if (checks) {
-      outside.coefficients.assign(2 * (form.thresholds.size() + 1), 0);
-      outside.coefficients[0] = 1;
-      form.outputs.push_back(outside);
+      Piecewise::Output outside{0, std::vector<int64_t>(mantissa.coefficients.size(), 0)};
+      outside.coefficients.front() = 1;
+      outside.coefficients.end()[-2] = 1;
+      form.outputs.push_back(std::move(outside));
     }
     const auto out = engine.piecewise(x, form);
     window = out[0];
     whole = out[1];
-    if (checks) check_domain(engine, out[2], "x: a value is not positive, as the function needs");
+    if (checks) check_domain(engine, out[2], "x: a value is not within the domain, (0, 2^32)");
   }
   protocol::Series series;
   series.shape.period_bits = static_cast<uint8_t>(f.period_exponent + kWindowBits);
@@ -119,13 +130,12 @@ Logarithm scaled_log2(Engine& engine, const Secret& x, const SmoothFunction& f, 
   series.outputs = {series_output(f.value, factor, kExponentBits)};
   const Secret fraction = engine.series(engine.multiplied(window, f.kappa, 0), series)[0];
   const double a = whole_part(kOctaves * first - bits);
-  const double b = whole_part(domain.high_bits - bits);
+  const double b = whole_part(kOctaves * last - bits);
   const double below = std::min(a, b) + kOctaves * std::min(factor, 0.0);
   const double above = std::max(a, b) + kOctaves * std::max(factor, 0.0);
-  return domain.low > 0
-             ? Logarithm{engine.add(fraction, whole), below, above}
-             : Logarithm{engine.add(fraction, whole), std::min(below, scale.end),
-                         std::max(above, scale.end)};
+  const Secret value = engine.add(fraction, whole);
+  if (!open) return {value, below, above};
+  return {value, std::min(below, scale.end), std::max(above, scale.end)};
 }
 
 }  // namespace
@@ -155,11 +165,11 @@ Secret exp_of_negative(Engine& engine, const Secret& clamped) {
   return engine.power_of_two(octaves, narrow_powers(kBits, -4)).first;
 }
 
-Secret log(Engine& engine, const Secret& x, const Domain& domain) {
+Secret log(Engine& engine, const Secret& x, const std::optional<Known>& known) {
   const protocol::OperationScope scope(engine.statistics(), "log");
   const double ln2 = std::numbers::ln2;
   const Scale scale{ln2, 0, -ln2 * x.fraction_bits(), -64};
-  const auto y = scaled_log2(engine, x, smooth_function("log2"), scale, domain);
+  const auto y = scaled_log2(engine, x, smooth_function("log2"), scale, known);
   return rounded(engine, y.value, kExponentBits - engine.precision());
 }
 
@@ -174,7 +184,7 @@ Secret power(Engine& engine, const Secret& x, double exponent, const PowerOption
   const double nothing = -(f + 6.0);
   const double end = exponent > 0 ? nothing : -exponent * bits + offset;
   const auto y = scaled_log2(engine, x, smooth_function("log2_coarse"),
-                             {exponent, offset, end, nothing}, options.domain);
+                             {exponent, offset, end, nothing}, options.known);
   const int lowest = index_below(y.least), highest = index_below(y.largest) + 1;
   const bool wide = highest - lowest >= kStep || y.largest > 16;
   const PowerOfTwo form = wide ? wide_powers(kExponentBits, engine.precision())

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Exponentials, logarithms and powers. A positive x is moved to [1, 16) by the power of 16 that
 // thresholds find, a series gives its logarithm, and an exponential of that gives x^a.
+//
+// The domain of logarithms and powers: from the smallest positive number to 2^32 (2^(60 - fraction
+// bits) if that is less). What lies below or above counts as the end of the domain, or raises in
+// checked mode.
 #pragma once
 
 #include <cstdint>
@@ -10,11 +14,10 @@
 
 namespace cryptensor::function {
 
-// What is known of x, in units of its last place: low <= x < 2^high_bits. low = 0: nothing is known,
-// and an x <= 0 counts as the end of the domain.
-struct Domain {
-  int64_t low = 0;
-  int high_bits = 60;
+// What is known of x, in units of its last place: low <= x < 2^high_bits.
+struct Known {
+  int64_t low;
+  int high_bits;
 };
 
 // e^x: 6 rounds. 2^(62 - precision) from ln of that on, 0 below -ln 2 (precision + 2). Relative
@@ -23,14 +26,13 @@ protocol::Secret exp(protocol::Engine& engine, const protocol::Secret& x);
 // The same of x <= 0, untruncated, with absolute error 2^-22: 1 round behind a clamp at -16.
 protocol::Secret exp_of_negative(protocol::Engine& engine, const protocol::Secret& clamped);
 
-// ln x: 6 rounds; for x <= 0 the logarithm of the smallest positive number. Error 2^-16 and two units.
-protocol::Secret log(protocol::Engine& engine, const protocol::Secret& x, const Domain& domain = {});
+// ln x: 6 rounds. Error 2^-16 and two units.
+protocol::Secret log(protocol::Engine& engine, const protocol::Secret& x, const std::optional<Known>& known = {});
 
-// factor * x^exponent for x > 0 and |exponent| <= 1: 7 rounds. For x <= 0 that of the smallest
-// positive number, or 0 where the exponent is positive. Relative error 2^-12, or two units of the
-// last place. `fraction_bits`: of the result, none: the precision.
+// factor * x^exponent for |exponent| <= 1: 7 rounds. 0 for x <= 0 where the exponent is positive.
+// Relative error 2^-11.6, or two units of the last place. `fraction_bits`: of the result, none: the precision.
 struct PowerOptions {
-  Domain domain = {};
+  std::optional<Known> known = {};
   double factor = 1;
   std::optional<int> fraction_bits = {};
 };

@@ -21,7 +21,7 @@ PARTS = [
     for part in ("value", "derivative")
     if getattr(table, part)
 ]
-LIMITS = {"log2": 2.0**-16, "log2_coarse": 2.0**-13}
+LIMITS = {"log2": 2.0**-16, "log2_coarse": 2.0**-11.8}
 # PyTorch's own formulas, and its autograd for the derivatives, are independent of the tool's.
 REFERENCES = {
     "sigmoid": torch.sigmoid,
