@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sums, products and powers, elementwise and along dimensions.
+"""Sums and products, elementwise and along dimensions.
 
 Public numbers and plain tensors cost no communication. A product keeps its extra fraction bits
 until an operation needs them gone.
@@ -15,11 +15,18 @@ import torch
 from ..errors import UnsupportedOperation
 from ..tensor import CrypTensor, public_values
 from . import logic
-from .operands import engine_of, factor, handle, quotient_dtype, result_dtype, wrap
+from .operands import engine_of, factor, handle, result_dtype, settled, wrap
 from .table import implements
 
 aten = torch.ops.aten
 Dims = list[int] | None
+
+# Counts whose inverse keeps a relative error of 2^-12 at 16 fraction bits.
+_FEW = 32
+# Values that leave no room for the fraction bits of a product.
+_FAR = 2.0**26
+# Under this key a value remembers 1 / value.
+RECIPROCAL = "reciprocal"
 
 
 def public_number(value: Any, other: Any) -> float | None:
@@ -41,6 +48,7 @@ def add(x: Any, y: Any, alpha: float = 1) -> CrypTensor:
     dtype = result_dtype(x, y)
     if dtype == torch.bool:
         return logic.logical_or(x, y)
+    x, y = _with_room(engine, x, y), _with_room(engine, y, x)
     return wrap(engine.add(handle(engine, x), _scaled(engine, y, alpha)), engine, dtype)
 
 
@@ -54,6 +62,18 @@ def sub(x: Any, y: Any, alpha: float = 1) -> CrypTensor:
 @implements(aten.rsub.Tensor, aten.rsub.Scalar)
 def rsub(x: Any, y: Any, alpha: float = 1) -> CrypTensor:
     return sub(y, x, alpha)
+
+
+def _with_room(engine: Any, x: Any, mask: Any) -> Any:
+    """x, settled where the other operand is a mask of minus infinities.
+
+    They are encoded as numbers near the end of the range, beside which nothing can be pending.
+    """
+    pending = isinstance(x, CrypTensor) and x._secret.fraction_bits > engine.precision
+    if not pending or isinstance(mask, CrypTensor) or not isinstance(mask, torch.Tensor):
+        return x
+    far = mask.numel() and mask.dtype.is_floating_point and bool((mask.abs() > _FAR).any())
+    return wrap(settled(engine, x), engine, x.dtype) if far else x
 
 
 def _scaled(engine: Any, y: Any, alpha: float) -> Any:
@@ -76,51 +96,17 @@ def mul(x: Any, y: Any) -> CrypTensor:
         if isinstance(secret, CrypTensor):
             number = public_number(other, secret)
             if number is not None and math.isfinite(number):
-                return wrap(engine.scale(handle(engine, secret), number), engine, dtype)
+                return _multiple(engine, secret, number, dtype)
     return wrap(engine.mul(factor(engine, x), factor(engine, y)), engine, dtype)
 
 
-@implements(aten.div.Tensor, aten.div.Scalar)
-def div(x: Any, y: Any) -> CrypTensor:
-    """x / y for a public y, as a product with 1 / y. Raises UnsupportedOperation for a secret y."""
-    engine = engine_of(x, y)
-    dtype = quotient_dtype(x, y)
-    number = public_number(y, x)
-    if number is not None:
-        if number == 0:
-            raise ZeroDivisionError("division of a secret by 0")
-        if isinstance(x, CrypTensor):
-            return wrap(engine.scale(handle(engine, x), 1.0 / number), engine, dtype)
-    if isinstance(y, CrypTensor):
-        if not y.is_public:
-            raise UnsupportedOperation("aten.div by a secret: only a public divisor is supported")
-        y = public_values(y)
-    inverse = torch.as_tensor(y, dtype=torch.float64).reciprocal()
-    if torch.isinf(inverse).any():
-        raise ZeroDivisionError("division of a secret by a tensor that contains 0")
-    return wrap(engine.mul(factor(engine, x), handle(engine, inverse)), engine, dtype)
-
-
-@implements(aten.pow.Tensor_Scalar)
-def pow_scalar(x: CrypTensor, exponent: float) -> CrypTensor:
-    """x ** n for an integer n >= 0, by repeated squaring: log2(n) products one after another."""
-    if exponent != int(exponent) or exponent < 0:
-        raise UnsupportedOperation(
-            f"aten.pow of a secret with exponent {exponent}: it must be an integer from 0"
-        )
-    if exponent == 0:
-        engine = x._engine
-        return wrap(engine.public(torch.ones(x.shape, dtype=torch.float64)), engine, x.dtype)
-    if exponent == 1:
-        return wrap(x._secret, x._engine, x.dtype)
-    half = x if exponent < 4 else pow_scalar(x, exponent // 2)
-    power = mul(half, half)
-    return mul(power, x) if exponent % 2 else power
-
-
-@implements(aten.square.default)
-def square(x: CrypTensor) -> CrypTensor:
-    return mul(x, x)
+def _multiple(engine: Any, x: CrypTensor, number: float, dtype: torch.dtype) -> CrypTensor:
+    result = wrap(engine.scale(handle(engine, x), number), engine, dtype)
+    inverse = x._memo.find(RECIPROCAL, x._secret)
+    if inverse is not None and number != 0:
+        # The gradient of sqrt divides by twice the root.
+        result._memo.keep(RECIPROCAL, result._secret, engine.scale(inverse, 1.0 / number))
+    return result
 
 
 def reduced(x: CrypTensor, dims: Dims, keepdim: bool) -> Any:
@@ -128,6 +114,18 @@ def reduced(x: CrypTensor, dims: Dims, keepdim: bool) -> Any:
     if x.dim() == 0:
         return x._secret.rearrange(torch.clone)
     return x._engine.sum(x._secret, list(dims) if dims else list(range(x.dim())), keepdim)
+
+
+def divided(engine: Any, total: Any, count: float) -> Any:
+    """The handle of total / count for a public count.
+
+    1 / count itself would have few digits at the session's precision: a power of two goes first,
+    which only moves the point.
+    """
+    if count <= _FEW:
+        return engine.scale(total, 1.0 / count)
+    power = 2.0 ** math.floor(math.log2(count))
+    return engine.scale(engine.scale(total, 1.0 / power), power / count)
 
 
 def _sum_dtype(x: CrypTensor, dtype: torch.dtype | None) -> torch.dtype:
@@ -155,7 +153,7 @@ def mean_dims(
     engine = x._engine
     total = reduced(x, dims, keepdim)
     count = x.numel() // max(math.prod(total.shape), 1)
-    return wrap(engine.scale(total, 1.0 / max(count, 1)), engine, dtype or x.dtype)
+    return wrap(divided(engine, total, max(count, 1)), engine, dtype or x.dtype)
 
 
 @implements(aten.mean.default)

@@ -110,7 +110,7 @@ def _decompositions() -> dict[Any, Callable[..., Any]]:
 def _nearest(operation: Any) -> str:
     name = operation._schema.name.partition("::")[2]
     served = {op._schema.name.partition("::")[2] for op in list(OPERATIONS) if _serves(op)}
-    found = difflib.get_close_matches(name, sorted(served), n=1, cutoff=0.0)
+    found = difflib.get_close_matches(name, sorted(served - {name}), n=1, cutoff=0.0)
     return f"The nearest supported operation is {found[0]}." if found else ""
 
 

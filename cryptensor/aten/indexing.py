@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Indexing by public positions, and its backward formulas. No communication.
 
-Which memory is read depends on the index, so a secret index or mask is refused.
+Secret positions go to selection.py. A secret mask is refused: the shape would depend on it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 
 from ..errors import UnsupportedOperation
 from ..tensor import CrypTensor, public_values, refuse_leak
+from . import selection
 from .inplace import write
 from .operands import engine_of, handle, result_dtype, settled, wrap
 from .table import implements
@@ -31,10 +32,23 @@ def public_index(operation: Any, index: Any) -> Any:
     return index
 
 
+def _one_secret(indices: list[Any]) -> int | None:
+    """The place of the only index, where it is a secret one."""
+    given = [d for d, positions in enumerate(indices) if positions is not None]
+    if len(given) != 1 or not isinstance(indices[given[0]], CrypTensor):
+        return None
+    secret = indices[given[0]].dtype is not torch.bool and selection.is_secret(indices[given[0]])
+    return given[0] if secret else None
+
+
 @implements(aten.index.Tensor)
 def index(x: Any, indices: Iterable[Any]) -> CrypTensor:
-    """x[public indices or mask]."""
-    found = public_index("x[...]", list(indices))
+    """x[public indices or mask], or x[:, positions] for one tensor of secret positions."""
+    indices = list(indices)
+    dim = _one_secret(indices)
+    if dim is not None:
+        return selection.selected(x, dim, indices[dim])
+    found = public_index("x[...]", indices)
     if not isinstance(x, CrypTensor):
         return aten.index.Tensor(x, found)
     moved = x._secret.rearrange(lambda s: aten.index.Tensor(s, found))
@@ -43,6 +57,8 @@ def index(x: Any, indices: Iterable[Any]) -> CrypTensor:
 
 @implements(aten.index_select.default)
 def index_select(x: Any, dim: int, positions: Any) -> Any:
+    if selection.is_secret(positions):
+        return selection.selected(x, dim, positions)
     positions = public_index("index_select", positions)
     if not isinstance(x, CrypTensor):
         return torch.index_select(x, dim, positions)
@@ -52,6 +68,8 @@ def index_select(x: Any, dim: int, positions: Any) -> Any:
 
 @implements(aten.gather.default)
 def gather(x: Any, dim: int, positions: Any, *, sparse_grad: bool = False) -> Any:
+    if selection.is_secret(positions):
+        return selection.gathered(x, dim, positions)
     positions = public_index("gather", positions)
     if not isinstance(x, CrypTensor):
         return torch.gather(x, dim, positions)
@@ -67,11 +85,9 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Any:
-    """Rows of a secret table at public positions: shape positions.shape + (width,)."""
-    if isinstance(positions, CrypTensor) and not positions.is_public:
-        raise UnsupportedOperation(
-            "aten.embedding with secret positions; multiply a secret one-hot matrix with the table"
-        )
+    """Rows of a table at positions, either of them secret: shape positions.shape + (width,)."""
+    if selection.is_secret(positions):
+        return selection.selected(weight, 0, positions)
     positions = public_index("embedding", positions)
     if not isinstance(weight, CrypTensor):
         return torch.embedding(weight, positions)
@@ -85,6 +101,8 @@ def embedding_dense_backward(
 ) -> CrypTensor:
     if scale_grad_by_freq:
         raise UnsupportedOperation("embedding with scale_grad_by_freq=True")
+    if selection.is_secret(positions):
+        return _secret_rows_added(grad, positions, rows, padding_idx)
     flat = public_index("embedding", positions).reshape(-1)
     kept = flat != padding_idx
 
@@ -93,6 +111,18 @@ def embedding_dense_backward(
         return source.new_zeros(rows, source.shape[1]).index_add_(0, flat[kept], source)
 
     return wrap(grad._secret.rearrange(place), grad._engine, grad.dtype)
+
+
+def _secret_rows_added(grad: Any, positions: Any, rows: int, padding_idx: int) -> CrypTensor:
+    if padding_idx >= 0:
+        raise UnsupportedOperation(
+            f"gradient of an embedding at secret positions with padding_idx={padding_idx}: it "
+            "must be None"
+        )
+    engine = engine_of(grad, positions)
+    flat = handle(engine, grad).rearrange(lambda s: s.reshape(-1, s.shape[-1]))
+    zeros = torch.zeros(rows, grad.shape[-1])
+    return selection.added(zeros, 0, positions, wrap(flat, engine, grad.dtype))
 
 
 def _placed(x: Any, source: Any, move: Any) -> CrypTensor:
@@ -105,28 +135,45 @@ def _placed(x: Any, source: Any, move: Any) -> CrypTensor:
 
 @implements(aten.index_put.default, aten._unsafe_index_put.default)
 def index_put(x: Any, indices: Any, values: Any, accumulate: bool = False) -> CrypTensor:
-    found = public_index("x[...] = y", list(indices))
+    indices = list(indices)
+    if accumulate and _one_secret(indices) == 0:
+        positions, width = indices[0], values.shape[indices[0].dim() :]
+        engine = engine_of(values, positions)
+        flat = handle(engine, values).rearrange(lambda s: s.reshape(-1, *width))
+        return selection.added(x, 0, positions, wrap(flat, engine, values.dtype))
+    found = public_index("x[...] = y", indices)
     return _placed(x, values, lambda s, v: aten.index_put.default(s, found, v, accumulate))
 
 
 @implements(aten.index_add.default)
 def index_add(x: Any, dim: int, positions: Any, source: Any, *, alpha: float = 1) -> CrypTensor:
-    positions = public_index("index_add", positions)
     if alpha != 1:
         engine = engine_of(x, source)
         scaled = engine.scale(handle(engine, source), float(alpha))
         source = wrap(scaled, engine, source.dtype)
+    if selection.is_secret(positions):
+        return selection.added(x, dim, positions, source)
+    positions = public_index("index_add", positions)
     return _placed(x, source, lambda s, v: s.index_add(dim, positions, v))
 
 
 @implements(aten.scatter.src)
 def scatter(x: Any, dim: int, positions: Any, source: Any) -> CrypTensor:
+    if selection.is_secret(positions):
+        return selection.scattered(x, dim, positions, source, add=False)
     positions = public_index("scatter", positions)
     return _placed(x, source, lambda s, v: s.scatter(dim, positions, v))
 
 
+@implements(aten.scatter.value)
+def scatter_value(x: Any, dim: int, positions: Any, value: float) -> CrypTensor:
+    return scatter(x, dim, positions, torch.full(positions.shape, value, dtype=x.dtype))
+
+
 @implements(aten.scatter_add.default)
 def scatter_add(x: Any, dim: int, positions: Any, source: Any) -> CrypTensor:
+    if selection.is_secret(positions):
+        return selection.scattered(x, dim, positions, source, add=True)
     positions = public_index("scatter_add", positions)
     return _placed(x, source, lambda s, v: s.scatter_add(dim, positions, v))
 

@@ -83,8 +83,22 @@ def encode_integers(engine: _C.Engine, value: torch.Tensor) -> _C.Secret:
     return public
 
 
+def wants_gradient(*values: Any) -> bool:
+    """Will autograd ask for a gradient? Then a handler keeps what its backward formula needs."""
+    return torch.is_grad_enabled() and any(
+        isinstance(value, torch.Tensor) and value.requires_grad for value in values
+    )
+
+
+def unit(x: Any) -> float:
+    """The distance of neighbouring values of x: x > t is x >= t + unit. 0 for a plain tensor."""
+    if not isinstance(x, CrypTensor):
+        return 0.0
+    return 2.0 ** -min(x._secret.fraction_bits, x._engine.precision)
+
+
 def bits(engine: _C.Engine, value: Any) -> _C.Secret:
-    """A truth value (CrypTensor of dtype bool, plain tensor, bool) as 0/1, 0 fraction bits."""
+    """Truth values or integers (CrypTensor or plain) as a handle with 0 fraction bits."""
     secret = handle(engine, value)
     if secret.fraction_bits:
         secret = engine.truncate(secret, secret.fraction_bits, "exact")
@@ -93,6 +107,13 @@ def bits(engine: _C.Engine, value: Any) -> _C.Secret:
 
 def wrap(secret: _C.Secret, engine: _C.Engine, dtype: torch.dtype) -> CrypTensor:
     return CrypTensor(secret, engine, dtype)
+
+
+def lifted(engine: _C.Engine, value: Any) -> CrypTensor:
+    """A CrypTensor as it is, a plain tensor as one of public value."""
+    if isinstance(value, CrypTensor):
+        return value
+    return wrap(handle(engine, value), engine, value.dtype)
 
 
 def same_value(x: CrypTensor, secret: _C.Secret, memo: Memo | None = None) -> CrypTensor:
@@ -125,11 +146,10 @@ def quotient_dtype(a: Any, b: Any) -> torch.dtype:
     return dtype if dtype.is_floating_point else torch.get_default_dtype()
 
 
+def float_dtype(x: torch.Tensor) -> torch.dtype:
+    """The dtype of exp(x) and its like: never an integer."""
+    return x.dtype if x.dtype.is_floating_point else torch.get_default_dtype()
+
+
 def _stand_in(x: torch.Tensor) -> torch.Tensor:
     return torch.empty((1,) * x.dim(), dtype=x.dtype)
-
-
-def together(engine: _C.Engine, secrets: list[_C.Secret], operation: Any) -> list[_C.Secret]:
-    """operation on several values of one shape as one protocol run."""
-    stacked = operation(engine.combine(secrets, torch.stack))
-    return stacked.rearrange_many(lambda share: share.unbind(0))

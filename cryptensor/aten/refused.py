@@ -33,46 +33,23 @@ _READS = {
     aten.repeat_interleave.Tensor: "repeat_interleave by secret counts",
 }
 
-_NO_FUNCTION = "Functions such as exp, log and division by a secret have no protocol yet."
+_NO_ROUNDING = "Rounding needs the fraction bits of a secret, which have no protocol yet."
 _NO_TRAINING = "Random masks have no protocol yet: call model.eval() before encrypt(model)."
-_NO_ORDER = "Use torch.amax for the largest value; positions of values have no protocol yet."
+_NO_ORDER = "Use torch.sort or torch.topk; running maxima and modes have no protocol."
 
 _WITHOUT_PROTOCOL = {
-    _NO_FUNCTION: (
-        aten.exp.default,
-        aten.exp2.default,
-        aten.expm1.default,
-        aten.log.default,
-        aten.log2.default,
-        aten.log10.default,
-        aten.log1p.default,
-        aten.reciprocal.default,
-        aten.sqrt.default,
-        aten.rsqrt.default,
-        aten.sigmoid.default,
-        aten.tanh.default,
-        aten.erf.default,
-        aten.sin.default,
-        aten.cos.default,
-        aten._softmax.default,
-        aten._safe_softmax.default,
-        aten._log_softmax.default,
-        aten.gelu.default,
-        aten.silu.default,
-        aten.mish.default,
-        aten.elu.default,
-        aten.softplus.default,
-        aten.hardswish.default,
-        aten.hardsigmoid.default,
-        aten.native_layer_norm.default,
-        aten.native_group_norm.default,
-        aten._fused_rms_norm.default,
-        aten.linalg_vector_norm.default,
+    _NO_ROUNDING: (
         aten.floor.default,
+        aten.ceil.default,
         aten.round.default,
+        aten.round.decimals,
         aten.trunc.default,
+        aten.frac.default,
         aten.remainder.Scalar,
         aten.remainder.Tensor,
+        aten.fmod.Scalar,
+        aten.fmod.Tensor,
+        aten.floor_divide.default,
         aten.div.Tensor_mode,
         aten.div.Scalar_mode,
     ),
@@ -89,21 +66,11 @@ _WITHOUT_PROTOCOL = {
         aten.multinomial.default,
     ),
     _NO_ORDER: (
-        aten.sort.default,
-        aten.sort.stable,
-        aten.topk.default,
-        aten.argsort.default,
-        aten.argmax.default,
-        aten.argmin.default,
-        aten.max.dim,
-        aten.min.dim,
-        aten.median.default,
-        aten.median.dim,
-        aten.kthvalue.default,
         aten.cummax.default,
-        aten.max_pool2d_with_indices.default,
-        aten.max_pool3d_with_indices.default,
-        aten.adaptive_max_pool2d.default,
+        aten.cummin.default,
+        aten.mode.default,
+        aten.nanmedian.default,
+        aten.nanmedian.dim,
     ),
 }
 

@@ -17,6 +17,7 @@ import torch
 from torch import fx, nn
 
 from ..errors import ShapeError
+from .tracing import call_graph
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -135,7 +136,7 @@ def _neighbours(model: nn.Module) -> list[tuple[Any, Any]]:
     in nn.Sequential instead.
     """
     try:
-        graph = fx.Tracer().trace(model)
+        graph = call_graph(model)
     except Exception:
         return [
             pair

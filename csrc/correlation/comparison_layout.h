@@ -72,6 +72,12 @@ enum class ComparisonStream : uint64_t {
 constexpr size_t kBlock = 512;  // elements whose bits fill one 512-bit plane
 constexpr size_t kWordsPerBlock = kBlock / 64;
 
+// The blocks that one party corrects: all of them, or every step-th where all parties deal.
+struct Part {
+  size_t first = 0, step = 1;
+  bool has(size_t block) const { return block % step == first; }
+};
+
 // Sizes of one comparison of n elements and the byte offsets of the fields in the corrections.
 struct ComparisonLayout {
   ComparisonLayout(size_t elements, Comparison mode, int shift);

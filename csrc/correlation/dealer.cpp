@@ -114,8 +114,10 @@ void Dealer::deal_wrap(const std::vector<crypto::Prg>& prgs, const Descriptor& d
   deal_products(prgs, d.numel, out);
 }
 
-void Dealer::deal(uint64_t serial, const Descriptor& d, uint8_t* corrections) const {
-  const auto streams = prgs(serial, d.digest());
+void Dealer::deal_part(uint64_t serial, const Descriptor& d, int corrected, Part part,
+                       uint8_t* corrections) const {
+  auto streams = prgs(serial, d.digest());
+  std::swap(streams[corrected], streams.back());  // the corrected party is the last
   switch (d.kind) {
     case Kind::mask:
       return;
@@ -126,7 +128,7 @@ void Dealer::deal(uint64_t serial, const Descriptor& d, uint8_t* corrections) co
     case Kind::wrap:
       return deal_wrap(streams, d, corrections);
     default:
-      return deal_function(streams, serial, d, corrections);
+      return deal_function(streams, serial, d, part, corrections);
   }
 }
 

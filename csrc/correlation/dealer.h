@@ -26,7 +26,12 @@ class Dealer {
 
   // Writes descriptor.correction_bytes() bytes for the last party. The same call gives the same
   // bytes: a correlation that is asked for twice is still one correlation.
-  void deal(uint64_t serial, const Descriptor& descriptor, uint8_t* corrections) const;
+  void deal(uint64_t serial, const Descriptor& descriptor, uint8_t* corrections) const {
+    deal_part(serial, descriptor, parties() - 1, {}, corrections);
+  }
+  // Writes what `corrected` must add in a part of the blocks, where the descriptor has blocks.
+  void deal_part(uint64_t serial, const Descriptor& descriptor, int corrected, Part part,
+                 uint8_t* corrections) const;
 
  private:
   at::Tensor expand(const MaskView& view) const;
@@ -36,7 +41,7 @@ class Dealer {
   void deal_wrap(const std::vector<crypto::Prg>&, const Descriptor&, uint8_t*) const;
   void deal_tournament(const std::vector<const crypto::Prg*>&, const crypto::Prg& secret,
                        const Descriptor&, uint8_t*) const;
-  void deal_function(const std::vector<crypto::Prg>&, uint64_t serial, const Descriptor&,
+  void deal_function(const std::vector<crypto::Prg>&, uint64_t serial, const Descriptor&, Part,
                      uint8_t*) const;
 
   std::vector<crypto::Prg> party_prgs_;

@@ -52,7 +52,7 @@ void Dealer::deal_tournament(const std::vector<const crypto::Prg*>& prgs, const 
                              const Descriptor& d, uint8_t* corrections) const {
   using Layout = TournamentLayout;
   const Layout layout(d.numel);
-  comparison_kernels().deal(layout.comparison, prgs.data(), parties(), secret, corrections);
+  comparison_kernels().deal(layout.comparison, prgs.data(), parties(), {}, secret, corrections);
   const size_t n = Layout::kPairs * layout.padded;
   const Buffer r =
       sum_of_streams(prgs, static_cast<uint64_t>(ComparisonStream::mask), n);
@@ -82,25 +82,25 @@ void Dealer::deal_tournament(const std::vector<const crypto::Prg*>& prgs, const 
 }
 
 void Dealer::deal_function(const std::vector<crypto::Prg>& streams, uint64_t serial,
-                           const Descriptor& d, uint8_t* out) const {
+                           const Descriptor& d, Part part, uint8_t* out) const {
   std::vector<const crypto::Prg*> prgs;
   for (const auto& prg : streams) prgs.push_back(&prg);
   const auto secret = [&] { return correlation_prg(own_, serial, d.digest()); };
   switch (d.kind) {
     case Kind::comparison:
       return comparison_kernels().deal(ComparisonLayout(d.numel, d.comparison, d.shift),
-                                       prgs.data(), parties(), secret(), out);
+                                       prgs.data(), parties(), part, secret(), out);
     case Kind::segments:
       return segments_kernels().deal(SegmentsLayout(d.numel, d.thresholds, d.degree), prgs.data(),
-                                     parties(), secret(), out);
+                                     parties(), part, secret(), out);
     case Kind::harmonics:
       return characters_kernels().deal_harmonics(CharactersLayout(d.numel), d.harmonics,
-                                                 prgs.data(), parties(), out);
+                                                 prgs.data(), parties(), part, out);
     case Kind::octaves:
       return characters_kernels().deal_octaves(CharactersLayout(d.numel), d.octaves, prgs.data(),
-                                               parties(), out);
+                                               parties(), part, out);
     case Kind::equality:
-      return equality_kernels().deal(EqualityLayout(d.numel), prgs.data(), parties(), out);
+      return equality_kernels().deal(EqualityLayout(d.numel), prgs.data(), parties(), part, out);
     case Kind::tournament:
       return deal_tournament(prgs, secret(), d, out);
     case Kind::one_hot:

@@ -109,6 +109,11 @@ std::vector<int64_t> Descriptor::output_sizes() const {
   return map.output_sizes(left.sizes, right.sizes);
 }
 
+bool Descriptor::in_blocks() const {
+  return kind == Kind::comparison || kind == Kind::segments || kind == Kind::harmonics ||
+         kind == Kind::octaves || kind == Kind::equality;
+}
+
 size_t Descriptor::correction_bytes() const {
   switch (kind) {
     case Kind::mask:

@@ -84,6 +84,7 @@ struct Descriptor {
 
   uint64_t digest() const;
   size_t correction_bytes() const;            // D: what the dealer sends to the corrected party
+  bool in_blocks() const;                     // can several parties correct a part each?
   std::vector<int64_t> output_sizes() const;  // bilinear
 };
 

@@ -8,14 +8,14 @@ namespace cryptensor::correlation {
 Correlation Provider::take(const Descriptor& descriptor) {
   const uint64_t serial = next_serial_++;
   const uint64_t digest = descriptor.digest();
-  Correlation out{serial, digest, correlation_prg(key_, serial, digest), nullptr};
-  if (corrected()) {
-    taken(serial, descriptor);
-    if (const size_t bytes = descriptor.correction_bytes(); bytes > 0) {
-      out.corrections = corrections(serial, digest, descriptor, bytes);
-      dealer_bytes_ += bytes;
-    }
+  Correlation out{serial, digest, correlation_prg(key_, serial, digest), nullptr, {}};
+  if (corrected()) taken(serial, descriptor);
+  const size_t bytes = descriptor.correction_bytes();
+  if (const auto part = corrected_part(descriptor); part && bytes > 0) {
+    out.corrections = corrections(serial, digest, descriptor, *part, bytes);
+    out.part = *part;
   }
+  if (corrected()) dealer_bytes_ += bytes;
   return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "correlation/descriptor.h"
 #include "crypto/prg.h"
@@ -15,12 +16,14 @@ struct Correlation {
   uint64_t serial;
   uint64_t digest;
   crypto::Prg prg;
-  // Only at the corrected party, else null: its shares of the corrected fields.
+  // Only at a corrected party, else null: its shares of the corrected fields.
   std::shared_ptr<const uint8_t> corrections;
+  Part part;  // the blocks that it corrects
 };
 
 // Every party of a session takes the same correlations in the same order. The last party is the
-// corrected one: the only party that receives bytes; the others expand all they need.
+// corrected one: the only party that receives bytes; the others expand all they need. Where every
+// party deals for itself, each corrects a part of what comes in blocks.
 class Provider {
  public:
   Provider(const crypto::Key& key_with_dealer, int rank, int parties)
@@ -36,15 +39,21 @@ class Provider {
   // Bytes of corrections received so far (in a first-party simulation: made).
   uint64_t dealer_bytes() const { return dealer_bytes_; }
   bool corrected() const { return rank_ == parties_ - 1; }
+  int rank() const { return rank_; }
+  int parties() const { return parties_; }
 
   // Tells the dealer that nothing more will be asked for.
   virtual void finish() {}
 
  protected:
-  // Called at the corrected party for descriptors that have corrections.
+  // Called at a corrected party for descriptors that have corrections.
   virtual std::shared_ptr<const uint8_t> corrections(uint64_t serial, uint64_t digest,
                                                      const Descriptor& descriptor,
-                                                     size_t bytes) = 0;
+                                                     Part part, size_t bytes) = 0;
+  // The blocks that this party corrects; none: it corrects nothing.
+  virtual std::optional<Part> corrected_part(const Descriptor&) const {
+    return corrected() ? std::optional(Part{}) : std::nullopt;
+  }
   // Called for every correlation taken at the corrected party, before corrections().
   virtual void taken(uint64_t, const Descriptor&) {}
 

@@ -90,7 +90,7 @@ void ThirdPartyProvider::ask_ahead(Batch& batch, uint64_t serial) {
 }
 
 std::shared_ptr<const uint8_t> ThirdPartyProvider::corrections(uint64_t serial, uint64_t digest,
-                                                               const Descriptor& descriptor,
+                                                               const Descriptor& descriptor, Part,
                                                                size_t bytes) {
   discard_until(serial, digest);
   Batch batch(kMaxRequestBytes);

@@ -35,7 +35,8 @@ class ThirdPartyProvider : public Provider {
 
  protected:
   std::shared_ptr<const uint8_t> corrections(uint64_t serial, uint64_t digest,
-                                             const Descriptor& descriptor, size_t bytes) override;
+                                             const Descriptor& descriptor, Part part,
+                                             size_t bytes) override;
   void taken(uint64_t serial, const Descriptor& descriptor) override;
 
  private:

@@ -35,7 +35,7 @@ class ZeroMask {
     std::fill_n(values_.as<uint64_t>() + layout_.padded * field, layout_.padded, value);
   }
   const uint64_t* opened() const { return opened_.as<uint64_t>(); }
-  correlation::CharactersShare share() const { return {&layout_, &prg_, values_.data(), true}; }
+  correlation::CharactersShare share() const { return {&layout_, &prg_, values_.data(), {}, true}; }
 
  private:
   at::Tensor x_;

@@ -101,6 +101,23 @@ MODELS = {
         (2, 3, 9),
     ),
     "residual": (Residual, (2, 4, 6, 6)),
+    "transformer layer": (
+        lambda: nn.TransformerEncoderLayer(6, 2, 8, batch_first=True, activation="gelu"),
+        (2, 3, 6),
+    ),
+    "norms": (
+        lambda: nn.Sequential(
+            nn.GroupNorm(2, 4),
+            nn.SiLU(),
+            nn.InstanceNorm2d(4),
+            nn.AdaptiveMaxPool2d(3),
+            nn.PReLU(4),
+            nn.LayerNorm(3),
+            nn.Flatten(),
+            nn.Softmax(1),
+        ),
+        (2, 4, 7, 5),
+    ),
     "tied": (Tied, (3, 6)),
     "untraceable": (Untraceable, (4, 6)),
 }
@@ -129,6 +146,30 @@ def test_inference_matches_plain(name, owner):
     expected = model(x)
     for opened in ct.simulate(infer, model, x, owner, parties=2):
         assert (opened - expected).abs().max() < 1e-2
+
+
+def train(model, x, labels):
+    """One step of SGD with batch normalisation by the statistics of the batch."""
+    secret = encrypt(model, src=0)
+    optimizer = torch.optim.SGD(secret.parameters(), lr=0.25)
+    loss = nn.CrossEntropyLoss()(secret(cryptensor(x, src=1)), labels)
+    loss.backward()
+    optimizer.step()
+    return decrypt(secret).state_dict()
+
+
+def test_training_with_batch_norm_matches_plain():
+    model = nn.Sequential(
+        nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Mish(), nn.MaxPool2d(2), nn.Flatten()
+    ).train()
+    x, labels = torch.randn(4, 1, 6, 6), torch.tensor([0, 5, 11, 3])
+    results = ct.simulate(train, model, x, labels, parties=2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.25)
+    nn.CrossEntropyLoss()(model(x), labels).backward()
+    optimizer.step()
+    for opened in results:
+        for name, expected in model.state_dict().items():
+            assert (opened[name] - expected).abs().max() < 2.0**-8, name
 
 
 def inspect(model):
@@ -204,6 +245,24 @@ def test_folding_is_exact_in_float64():
             parameter.data = plan.exact.get(id(parameter), parameter.data)
         assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
         assert (model(x) - expected).abs().max() < 1e-12
+
+
+def test_tracing_patches_nothing_that_other_threads_see():
+    call, seen = nn.Module.__call__, []
+
+    class Watching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.norm = nn.Linear(4, 4), nn.BatchNorm1d(4)
+
+        def forward(self, x):
+            seen.append(nn.Module.__call__ is call)
+            return self.norm(self.linear(x))
+
+    model = Watching().eval()
+    absorb(model, compute=True)
+    assert seen == [True]
+    assert isinstance(model.norm, FoldedBatchNorm)
 
 
 def test_what_is_not_folded():

@@ -13,7 +13,9 @@ struct CharactersShare {
   const CharactersLayout* layout;
   const crypto::Prg* prg;
   const uint8_t* corrections;  // null: the fields are expanded from the PRG
-  bool adds_constants;
+  Part part;                   // the blocks that `corrections` has; the others are expanded
+  bool adds_constants;         // exactly one party does
+  bool corrects(size_t block) const { return corrections != nullptr && part.has(block); }
 };
 
 struct CharactersKernels {
@@ -23,9 +25,9 @@ struct CharactersKernels {
   void (*octaves)(const CharactersShare&, const Octaves&, const uint64_t* opened,
                   const OctaveForm& form);
   void (*deal_harmonics)(const CharactersLayout&, const Harmonics&, const crypto::Prg* const* prgs,
-                         int parties, uint8_t* corrections);
+                         int parties, Part part, uint8_t* corrections);
   void (*deal_octaves)(const CharactersLayout&, const Octaves&, const crypto::Prg* const* prgs,
-                       int parties, uint8_t* corrections);
+                       int parties, Part part, uint8_t* corrections);
 };
 
 const CharactersKernels& characters_kernels();  // for isa()

@@ -96,7 +96,7 @@ class Harmonic {
 
 const uint64_t* field_of(const CharactersShare& share, int index, size_t block, size_t n,
                          uint64_t* scratch) {
-  if (share.corrections != nullptr) {
+  if (share.corrects(block)) {
     return reinterpret_cast<const uint64_t*>(share.corrections +
                                              share.layout->field_bytes() * index) +
            kBlock * block;
@@ -227,10 +227,10 @@ CT_INLINE void correct(const crypto::Prg* const* prgs, int parties, int index, s
 }
 
 void deal_harmonics(const CharactersLayout& layout, const Harmonics& shape,
-                    const crypto::Prg* const* prgs, int parties, uint8_t* corrections) {
+                    const crypto::Prg* const* prgs, int parties, Part part, uint8_t* corrections) {
   alignas(64) uint64_t r[kBlock], scratch[kBlock];
   auto* out = reinterpret_cast<uint64_t*>(corrections);
-  for (size_t block = 0; block < layout.blocks(); ++block) {
+  for (size_t block = part.first; block < layout.blocks(); block += part.step) {
     const size_t n = layout.count_in_block(block);
     expand_mask(prgs, parties, block, n, r, scratch);
     Harmonic wave(shape, r, n);
@@ -248,12 +248,12 @@ void deal_harmonics(const CharactersLayout& layout, const Harmonics& shape,
 }
 
 void deal_octaves(const CharactersLayout& layout, const Octaves& shape,
-                  const crypto::Prg* const* prgs, int parties, uint8_t* corrections) {
+                  const crypto::Prg* const* prgs, int parties, Part part, uint8_t* corrections) {
   const WaveTables& tables = wave_tables();
   const uint64_t entries = shape.fields(), low_end = uint64_t{1} << shape.low_bits;
   alignas(64) uint64_t r[kBlock], scratch[kBlock], value[kBlock], place[kBlock];
   auto* out = reinterpret_cast<uint64_t*>(corrections);
-  for (size_t block = 0; block < layout.blocks(); ++block) {
+  for (size_t block = part.first; block < layout.blocks(); block += part.step) {
     const size_t n = layout.count_in_block(block);
     expand_mask(prgs, parties, block, n, r, scratch);
     for (size_t i = 0; i < n; i += 8) {

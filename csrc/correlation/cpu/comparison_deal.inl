@@ -134,21 +134,21 @@ void deal_block(const DealtBlock& d, const crypto::Prg& secret, uint8_t* correct
 
 template <int kWords, class W>
 void deal_blocks(const ComparisonLayout& layout, const crypto::Prg* const* prgs, int parties,
-                 const crypto::Prg& secret, uint8_t* corrections) {
-  for (size_t b = 0; b < layout.blocks; ++b) {
+                 Part part, const crypto::Prg& secret, uint8_t* corrections) {
+  for (size_t b = part.first; b < layout.blocks; b += part.step) {
     const DealtBlock block{&layout, prgs, parties, b, layout.words_in_block(b)};
     deal_block<kWords, W>(block, secret, corrections);
   }
 }
 
-void deal(const ComparisonLayout& layout, const crypto::Prg* const* prgs, int parties,
+void deal(const ComparisonLayout& layout, const crypto::Prg* const* prgs, int parties, Part part,
           const crypto::Prg& secret, uint8_t* corrections) {
   if (layout.mode == Comparison::low_bits) {
-    deal_blocks<1, uint16_t>(layout, prgs, parties, secret, corrections);
+    deal_blocks<1, uint16_t>(layout, prgs, parties, part, secret, corrections);
   } else if (layout.wrap_bytes == 2) {
-    deal_blocks<4, uint16_t>(layout, prgs, parties, secret, corrections);
+    deal_blocks<4, uint16_t>(layout, prgs, parties, part, secret, corrections);
   } else {
-    deal_blocks<4, uint32_t>(layout, prgs, parties, secret, corrections);
+    deal_blocks<4, uint32_t>(layout, prgs, parties, part, secret, corrections);
   }
 }
 

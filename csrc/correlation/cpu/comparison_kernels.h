@@ -17,7 +17,9 @@ struct ComparisonShare {
   const ComparisonLayout* layout;
   const crypto::Prg* prg;
   const uint8_t* corrections;  // null: the corrected fields are expanded from the PRG as well
+  Part part;                   // the blocks that `corrections` has; the others are expanded
   bool adds_constants;         // exactly one party does
+  bool corrects(size_t block) const { return corrections != nullptr && part.has(block); }
 };
 
 // Scratch between the rounds: the opened elements (padded) and the hidden bits of the tree.
@@ -44,7 +46,7 @@ struct ComparisonKernels {
   void (*select)(const ComparisonShare&, const ComparisonState&, const uint64_t* own,
                  const uint64_t* others, uint64_t* result, uint64_t* bits);
   // The dealer: corrections for the last of `parties` parties; `secret` is the dealer's own stream.
-  void (*deal)(const ComparisonLayout&, const crypto::Prg* const* prgs, int parties,
+  void (*deal)(const ComparisonLayout&, const crypto::Prg* const* prgs, int parties, Part part,
                const crypto::Prg& secret, uint8_t* corrections);
 };
 

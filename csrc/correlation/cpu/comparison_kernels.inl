@@ -9,7 +9,7 @@ using Stream = ComparisonStream;
 template <class T>
 CT_INLINE const T* field(const ComparisonShare& share, Stream stream, size_t offset, size_t block,
                          size_t lines, T* scratch) {
-  if (share.corrections != nullptr) {
+  if (share.corrects(block)) {
     return reinterpret_cast<const T*>(share.corrections + offset + 64 * lines * block);
   }
   fill(*share.prg, stream, lines * block, scratch, 8 * lines * share.layout->words_in_block(block));

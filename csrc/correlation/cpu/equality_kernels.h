@@ -13,7 +13,9 @@ struct EqualityShare {
   const EqualityLayout* layout;
   const crypto::Prg* prg;
   const uint8_t* corrections;  // null: the corrected fields are expanded from the PRG as well
-  bool adds_constants;
+  Part part;                   // the blocks that `corrections` has; the others are expanded
+  bool adds_constants;  // exactly one party does
+  bool corrects(size_t block) const { return corrections != nullptr && part.has(block); }
 };
 
 struct EqualityKernels {
@@ -25,7 +27,7 @@ struct EqualityKernels {
   // result: layout.n shares of [x = 0].
   void (*finish)(const EqualityShare&, const uint64_t* own, const uint64_t* others,
                  uint64_t* result);
-  void (*deal)(const EqualityLayout&, const crypto::Prg* const* prgs, int parties,
+  void (*deal)(const EqualityLayout&, const crypto::Prg* const* prgs, int parties, Part part,
                uint8_t* corrections);
 };
 

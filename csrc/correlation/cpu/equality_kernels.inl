@@ -51,7 +51,7 @@ CT_INLINE void for_each_node(const Fn& fn) {
 
 CT_INLINE const uint64_t* field(const EqualityShare& share, uint64_t stream, size_t offset,
                                 size_t block, size_t lines, uint64_t* scratch) {
-  if (share.corrections != nullptr) {
+  if (share.corrects(block)) {
     return reinterpret_cast<const uint64_t*>(share.corrections + offset + 64 * lines * block);
   }
   share.prg->fill(stream, lines * block, scratch, 8 * lines * share.layout->words_in_block(block));
@@ -133,14 +133,14 @@ void combine(const EqualityShare& share, const uint64_t* own, const uint64_t* ot
 void finish(const EqualityShare& share, const uint64_t* own, const uint64_t* others,
             uint64_t* result) {
   const Layout& layout = *share.layout;
-  std::vector<uint64_t> scratch(share.corrections == nullptr ? kBlock * Layout::kValues : 0);
+  std::vector<uint64_t> scratch(kBlock * Layout::kValues);
   for (size_t b = 0; b < layout.blocks; ++b) {
     const int w = layout.words_in_block(b);
     const uint64_t* value[Layout::kValues];
     for (int k = 0; k < Layout::kValues; ++k) {
       value[k] = field(share, static_cast<uint64_t>(Stream::values) + k,
                        layout.values + 8 * layout.padded * k, b, 64,
-                       scratch.empty() ? nullptr : scratch.data() + kBlock * k);
+                       scratch.data() + kBlock * k);
     }
     const size_t at = kWordsPerBlock * b * Layout::kOpened2;
     const size_t count = std::min(kBlock, layout.n - kBlock * b);
@@ -173,11 +173,11 @@ CT_INLINE void gather(const crypto::Prg* const* prgs, int parties, uint64_t stre
   }
 }
 
-void deal(const Layout& layout, const crypto::Prg* const* prgs, int parties,
+void deal(const Layout& layout, const crypto::Prg* const* prgs, int parties, Part part,
           uint8_t* corrections) {
   alignas(64) uint64_t r[kBlock], scratch[kBlock * 4], masks[16 * kWordsPerBlock];
   const auto stream = [](Stream s) { return static_cast<uint64_t>(s); };
-  for (size_t b = 0; b < layout.blocks; ++b) {
+  for (size_t b = part.first; b < layout.blocks; b += part.step) {
     const int w = layout.words_in_block(b);
     gather<false>(prgs, parties, stream(Stream::mask), 64 * b, 64 * w, r, scratch);
     auto* table_words =

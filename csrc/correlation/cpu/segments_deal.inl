@@ -142,14 +142,14 @@ void deal_block(const DealtBlock& d, const crypto::Prg& secret, uint8_t* correct
   }
 }
 
-void deal(const Layout& layout, const crypto::Prg* const* prgs, int parties,
+void deal(const Layout& layout, const crypto::Prg* const* prgs, int parties, Part part,
           const crypto::Prg& secret, uint8_t* corrections) {
   DealerScratch scratch;
   scratch.masks.resize(kWordsPerBlock * std::max(layout.opened1, layout.opened2) + 8);
   scratch.other.resize(
       std::max<size_t>(kBlock * 4, kWordsPerBlock * std::max(layout.products1, layout.products2)) +
       8);
-  for (size_t b = 0; b < layout.blocks; ++b) {
+  for (size_t b = part.first; b < layout.blocks; b += part.step) {
     const DealtBlock block{&layout, prgs, parties, b, layout.words_in_block(b)};
     deal_block(block, secret, corrections, scratch);
   }

@@ -16,7 +16,9 @@ struct SegmentsShare {
   const SegmentsLayout* layout;
   const crypto::Prg* prg;
   const uint8_t* corrections;  // null: the corrected fields are expanded from the PRG as well
+  Part part;                   // the blocks that `corrections` has; the others are expanded
   bool adds_constants;         // exactly one party does
+  bool corrects(size_t block) const { return corrections != nullptr && part.has(block); }
 };
 
 // Scratch between the rounds, in bit planes of layout.words words unless said otherwise.
@@ -46,7 +48,7 @@ struct SegmentsKernels {
   void (*evaluate)(const SegmentsShare&, const SegmentsState&, const uint64_t* own,
                    const uint64_t* others, const uint64_t* x,
                    const std::vector<SegmentsForm>& forms);
-  void (*deal)(const SegmentsLayout& layout, const crypto::Prg* const* prgs, int parties,
+  void (*deal)(const SegmentsLayout& layout, const crypto::Prg* const* prgs, int parties, Part part,
                const crypto::Prg& secret, uint8_t* corrections);
 };
 

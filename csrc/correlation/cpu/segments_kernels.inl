@@ -8,7 +8,7 @@ using Layout = SegmentsLayout;
 // `lines` is the size of the field in a full block, in units of 64 bytes.
 CT_INLINE const uint64_t* field(const SegmentsShare& share, Stream stream, size_t offset,
                                 size_t block, size_t lines, uint64_t* scratch) {
-  if (share.corrections != nullptr) {
+  if (share.corrects(block)) {
     return reinterpret_cast<const uint64_t*>(share.corrections + offset + 64 * lines * block);
   }
   fill(*share.prg, stream, lines * block, scratch, 8 * lines * share.layout->words_in_block(block));

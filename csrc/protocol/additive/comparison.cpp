@@ -29,7 +29,7 @@ Secret AdditiveEngine::compare(const Secret& a, Comparison mode, int shift,
 
   const auto dealt =
       provider_->take(correlation::Descriptor::make_comparison(layout.n, mode, shift));
-  const correlation::ComparisonShare share{&layout, &dealt.prg, dealt.corrections.get(),
+  const correlation::ComparisonShare share{&layout, &dealt.prg, dealt.corrections.get(), dealt.part,
                                            adds_constants()};
   Buffer opened(8 * layout.padded), hidden(8 * layout.words * (layout.chunks / 4)),
       top(8 * layout.words);

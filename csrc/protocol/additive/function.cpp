@@ -71,7 +71,7 @@ std::vector<Secret> AdditiveEngine::shared_piecewise(const Secret& a, const Piec
 
   const auto dealt = provider_->take(
       correlation::Descriptor::make_segments(layout.n, layout.thresholds, layout.degree));
-  const correlation::SegmentsShare share{&layout, &dealt.prg, dealt.corrections.get(),
+  const correlation::SegmentsShare share{&layout, &dealt.prg, dealt.corrections.get(), dealt.part,
                                          adds_constants()};
   Buffer opened(8 * layout.padded), hidden(8 * layout.words * std::max(layout.nodes.size(), k)),
       borrows(8 * layout.words * 3 * k), top(8 * layout.words * k);
@@ -128,7 +128,7 @@ std::vector<Secret> AdditiveEngine::shared_series(const Secret& a, const Series&
     forms.push_back({output.constant, output.cosines, output.sines, words(y)});
     out.emplace_back(y, output.fraction_bits, kShared);
   }
-  const correlation::CharactersShare share{&layout, &dealt.prg, dealt.corrections.get(),
+  const correlation::CharactersShare share{&layout, &dealt.prg, dealt.corrections.get(), dealt.part,
                                            adds_constants()};
   correlation::characters_kernels().harmonics(share, form.shape, opened.as<uint64_t>(), forms);
   return out;
@@ -143,7 +143,7 @@ std::pair<Secret, Secret> AdditiveEngine::shared_power_of_two(const Secret& a,
   const Buffer opened = open_under(dealt, round, x, layout);
 
   const at::Tensor low = at::empty(x.sizes(), at::kLong), high = at::empty(x.sizes(), at::kLong);
-  const correlation::CharactersShare share{&layout, &dealt.prg, dealt.corrections.get(),
+  const correlation::CharactersShare share{&layout, &dealt.prg, dealt.corrections.get(), dealt.part,
                                            adds_constants()};
   correlation::characters_kernels().octaves(
       share, form.shape, opened.as<uint64_t>(),

@@ -26,7 +26,7 @@ Secret AdditiveEngine::shared_is_zero(const Secret& a) {
   Round level1(links_, net::Operation::compare, net::DType::bits, layout.words * layout.kOpened1);
   Round level2(links_, net::Operation::compare, net::DType::bits, layout.words * layout.kOpened2);
   const auto dealt = provider_->take(correlation::Descriptor::make_equality(layout.n));
-  const correlation::EqualityShare share{&layout, &dealt.prg, dealt.corrections.get(),
+  const correlation::EqualityShare share{&layout, &dealt.prg, dealt.corrections.get(), dealt.part,
                                          adds_constants()};
   const auto& kernels = correlation::equality_kernels();
   kernels.mask(share, words(x), masked.out());
@@ -81,7 +81,7 @@ Tournament AdditiveEngine::shared_tournament(const Secret& a) {
   Round level2(links_, net::Operation::compare, net::DType::bits, pairs.words * pairs.opened2);
   Round bit(links_, net::Operation::compare, net::DType::bits, pairs.words);
   const auto dealt = provider_->take(correlation::Descriptor::make_tournament(layout.groups));
-  const correlation::ComparisonShare share{&pairs, &dealt.prg, dealt.corrections.get(),
+  const correlation::ComparisonShare share{&pairs, &dealt.prg, dealt.corrections.get(), dealt.part,
                                            adds_constants()};
   Buffer opened(8 * pairs.padded), hidden(8 * pairs.words * 4), top(8 * pairs.words);
   const correlation::ComparisonState state{opened.as<uint64_t>(), hidden.as<uint64_t>(),

@@ -104,9 +104,8 @@ void AdditiveEngine::handshake() {
   const bool deals = !config_.third_party && me == n - 1;
   Keys keys{std::vector<crypto::Key>(ranks), std::vector<crypto::Key>(ranks)};
   for (auto& key : keys.seeds) key = crypto::random_key();
-  if (deals) {
-    for (auto& key : keys.dealt) key = crypto::random_key();
-  }
+  // In a simulation every party knows the keys of all: they come from one that the last sends.
+  if (deals) std::fill(keys.dealt.begin(), keys.dealt.end(), crypto::random_key());
   Hello hello{};
   hello.parties = n;
   hello.precision = precision();
@@ -140,8 +139,11 @@ void AdditiveEngine::handshake() {
     std::memcpy(key.bytes.data(), seed.data(), 16);
     provider_ = std::make_unique<correlation::ThirdPartyProvider>(channel, key, me, n);
   } else {
-    if (!deals) std::memcpy(keys.dealt[me].bytes.data(), greetings[n - 1].dealt, 16);
-    provider_ = std::make_unique<correlation::FirstPartyProvider>(keys.dealt, me);
+    crypto::Key root = keys.dealt[me];
+    if (!deals) std::memcpy(root.bytes.data(), greetings[n - 1].dealt, 16);
+    std::vector<crypto::Key> all;
+    for (int p = 0; p < n; ++p) all.push_back(crypto::derive(root, "party", p));
+    provider_ = std::make_unique<correlation::FirstPartyProvider>(all, me);
   }
   links_.set_provider(provider_.get());
 }

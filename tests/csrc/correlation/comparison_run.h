@@ -66,7 +66,7 @@ inline Transcript compare(const ComparisonKernels& kernels, Isa isa, const Setti
 
   Transcript out;
   Buffer corrections(layout.correction_bytes);
-  kernels.deal(layout, pointers.data(), setting.parties, secret, corrections.data());
+  kernels.deal(layout, pointers.data(), setting.parties, {}, secret, corrections.data());
   if (setting.tamper) setting.tamper(layout, corrections.data());
   out.corrections.assign(corrections.data(), corrections.data() + layout.correction_bytes);
 
@@ -82,7 +82,7 @@ inline Transcript compare(const ComparisonKernels& kernels, Isa isa, const Setti
   std::vector<Party> parties;
   for (int p = 0; p < setting.parties; ++p) {
     const uint8_t* corrected = p == setting.parties - 1 ? corrections.data() : nullptr;
-    Party party{{&layout, &prgs[p], corrected, p == 0},
+    Party party{{&layout, &prgs[p], corrected, {}, p == 0},
                 buffer_of(layout.padded),
                 buffer_of(layout.words * (layout.chunks / 4)),
                 buffer_of(layout.words),
