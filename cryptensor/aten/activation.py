@@ -123,7 +123,7 @@ _HARDSIGMOID = Pieces((-3, 3), ((0,), (1 / 2, 1 / 6), (1,)), ((0,), (1 / 6,), (0
 
 @implements(aten.hardswish.default)
 def hardswish(x: CrypTensor) -> CrypTensor:
-    """x * relu6(x + 3) / 6."""
+    """x * relu6(x + 3) / 6. ConfigError where 3 * precision exceeds 54 fraction bits."""
     return evaluate(x, _HARDSWISH)
 
 

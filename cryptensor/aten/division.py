@@ -20,10 +20,12 @@ aten = torch.ops.aten
 
 
 def inverse(y: CrypTensor) -> _C.Secret:
-    """The handle of 1 / y, computed once for a value."""
+    """The handle of 1 / y with more fraction bits than the precision, computed once for a value."""
     found = y._memo.find(RECIPROCAL, y._secret)
     if found is None:
-        found = y._memo.keep(RECIPROCAL, y._secret, y._engine.reciprocal(y._secret))
+        engine = y._engine
+        value = engine.reciprocal(y._secret, max(_C.INVERSE_BITS, engine.precision))
+        found = y._memo.keep(RECIPROCAL, y._secret, value)
     return found
 
 
@@ -33,15 +35,15 @@ def reciprocal(x: CrypTensor) -> CrypTensor:
 
     1 / 0 gives a large end value, not an error.
     """
-    return wrap(inverse(x), x._engine, float_dtype(x))
+    return wrap(x._engine.reciprocal(x._secret), x._engine, float_dtype(x))
 
 
 @implements(aten.div.Tensor, aten.div.Scalar)
 def div(x: Any, y: Any) -> CrypTensor:
-    """x / y, as a product with 1 / y.
+    """x / y, as a product with 1 / y; |x / y| < 2^25.
 
     A public y costs nothing and must not contain 0 (ZeroDivisionError). A secret y costs a
-    reciprocal, whose error is multiplied by x: for |y| > 32 its 2 units of 2^-precision dominate.
+    reciprocal and two rounds; the relative error is at most 2^-11, or |x| 2^-20 and one unit.
     """
     engine = engine_of(x, y)
     dtype = quotient_dtype(x, y)
@@ -63,8 +65,6 @@ def div(x: Any, y: Any) -> CrypTensor:
 
 def _quotient(engine: _C.Engine, x: Any, inverse_y: _C.Secret) -> _C.Secret:
     number = public_number(x, None)
-    if number is not None:
-        return engine.scale(inverse_y, number)
-    if inverse_y.fraction_bits > engine.precision:
-        inverse_y = engine.settle(inverse_y)
-    return engine.mul(factor(engine, x), inverse_y)
+    if number == 1:
+        return engine.settle(inverse_y)
+    return engine.quotient(handle(engine, x), inverse_y)

@@ -34,17 +34,7 @@ def standardized(
     engine: _C.Engine, rows: _C.Secret, eps: float
 ) -> tuple[_C.Secret, _C.Secret, _C.Secret]:
     """Settled rows of mean 0 and variance 1; mean and 1 / sqrt(variance + eps) of each."""
-    count = rows.shape[1]
-    centre = None
-    if count & (count - 1):
-        # The engine's own mean multiplies by 1 / count, which has few digits: rows with an offset
-        # need an exact one.
-        centre = mean_of_rows(engine, rows)
-        rows = engine.sub(rows, centre)
     normal, mean, rstd = engine.standardize(rows, eps)
-    mean = mean if centre is None else engine.add(centre, reshaped(mean, (-1, 1)))
-    if normal.fraction_bits > engine.precision:
-        normal = engine.settle(normal)
     return normal, reshaped(mean, rows.shape[:-1]), reshaped(rstd, rows.shape[:-1])
 
 

@@ -41,7 +41,10 @@ void bind_functions(py::module_& m, py::class_<Engine, std::shared_ptr<Engine>>&
       "power",
       [](Engine& e, const Secret& x, double exponent) { return function::power(e, x, exponent); },
       release_gil());
-  engine.def("reciprocal", &function::reciprocal, release_gil());
+  m.attr("INVERSE_BITS") = function::kInverseBits;
+  engine.def("reciprocal", &function::reciprocal, py::arg("x"),
+             py::arg("fraction_bits") = py::none(), release_gil());
+  engine.def("quotient", &function::quotient, release_gil());
   engine.def("softmax", &function::softmax, release_gil());
   engine.def("log_softmax", &function::log_softmax, release_gil());
   engine.def("logsumexp", &function::logsumexp, release_gil());

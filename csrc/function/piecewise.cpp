@@ -16,6 +16,9 @@ using protocol::Engine;
 using protocol::Piecewise;
 using protocol::Secret;
 
+// Of a curved piece before its truncation: values up to 2^7 still fit.
+constexpr int kMostBits = 54;
+
 int degree_of(const Polynomial& p) {
   int degree = static_cast<int>(p.size()) - 1;
   while (degree > 0 && p[degree] == 0) --degree;
@@ -52,6 +55,11 @@ Piecewise::Output encoded(const Engine& engine, const std::vector<Polynomial>& p
       const auto scalar = fixedpoint::encode_scalar(p[i], engine.precision());
       if (scalar.mantissa != 0) bits = std::max(bits, i * x_bits + scalar.shift);
     }
+  }
+  if (bits > kMostBits) {
+    throw ConfigError(fmt::format(
+        "outputs: a polynomial needs {} fraction bits at precision {}; allowed are {}", bits,
+        engine.precision(), kMostBits));
   }
   Piecewise::Output out{bits, {}};
   for (const Polynomial& p : pieces) {

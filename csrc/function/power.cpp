@@ -86,7 +86,9 @@ Logarithm scaled_log2(Engine& engine, const Secret& x, const SmoothFunction& f, 
                                  {units(whole_part(octaves), kExponentBits), 0});
   };
   const int first = floor_log2(domain.low) / kOctaves;
-  const int last = (domain.high_bits - 1) / kOctaves;
+  int last = (domain.high_bits - 1) / kOctaves;
+  // Segments that end below the floor count as beyond the domain.
+  while (open && last > first && whole_part(kOctaves * last - bits) <= scale.floor) --last;
   if (open) {
     form.thresholds.push_back(1);
     mantissa.coefficients = {int64_t{1} << kWindowBits, 0};
@@ -115,7 +117,7 @@ Logarithm scaled_log2(Engine& engine, const Secret& x, const SmoothFunction& f, 
     if (checks) {
       Piecewise::Output outside{0, std::vector<int64_t>(mantissa.coefficients.size(), 0)};
       outside.coefficients.front() = 1;
-      outside.coefficients.end()[-2] = 1;
+      if (last == (domain.high_bits - 1) / kOctaves) outside.coefficients.end()[-2] = 1;
       form.outputs.push_back(std::move(outside));
     }
     const auto out = engine.piecewise(x, form);
@@ -181,9 +183,9 @@ Secret power(Engine& engine, const Secret& x, double exponent, const PowerOption
   const int f = options.fraction_bits.value_or(engine.precision()), bits = x.fraction_bits();
   const double offset = std::log2(options.factor);
   // So far below one unit of the last place that it is 0.
-  const double nothing = -(f + 6.0);
+  const double nothing = -(f + 4.0);
   const double end = exponent > 0 ? nothing : -exponent * bits + offset;
-  const auto y = scaled_log2(engine, x, smooth_function("log2_coarse"),
+  const auto y = scaled_log2(engine, x, smooth_function(options.precise ? "log2" : "log2_coarse"),
                              {exponent, offset, end, nothing}, options.known);
   const int lowest = index_below(y.least), highest = index_below(y.largest) + 1;
   const bool wide = highest - lowest >= kStep || y.largest > 16;
@@ -192,7 +194,7 @@ Secret power(Engine& engine, const Secret& x, double exponent, const PowerOption
   return joined(engine, engine.power_of_two(y.value, form), wide, f);
 }
 
-Secret reciprocal(Engine& engine, const Secret& x_in) {
+Secret reciprocal(Engine& engine, const Secret& x_in, std::optional<int> fraction_bits) {
   const protocol::OperationScope scope(engine.statistics(), "reciprocal");
   const Secret x = engine.settle(x_in);
   std::optional<Secret> positive;
@@ -200,7 +202,17 @@ Secret reciprocal(Engine& engine, const Secret& x_in) {
   const Secret magnitude = engine.subtract(engine.add(above, above), x);
   const Secret sign =
       engine.subtract(engine.add(*positive, *positive), engine.public_units(1, 0));
-  return engine.product({ring::Bilinear::multiply, {}}, sign, power(engine, magnitude, -1));
+  PowerOptions options;
+  options.fraction_bits = fraction_bits;
+  return engine.wide_product({ring::Bilinear::multiply, {}}, sign,
+                             power(engine, magnitude, -1, options));
+}
+
+Secret quotient(Engine& engine, const Secret& x, const Secret& inverse) {
+  const protocol::OperationScope scope(engine.statistics(), "quotient");
+  const Secret ratio =
+      engine.wide_product({ring::Bilinear::multiply, {}}, engine.settle(x), inverse);
+  return rounded(engine, ratio, ratio.fraction_bits() - engine.precision());
 }
 
 }  // namespace cryptensor::function

@@ -35,11 +35,20 @@ struct PowerOptions {
   std::optional<Known> known = {};
   double factor = 1;
   std::optional<int> fraction_bits = {};
+  bool precise = false;  // relative error 2^-14.5, for 50 % more correlated randomness in the series
 };
 protocol::Secret power(protocol::Engine& engine, const protocol::Secret& x, double exponent,
                        const PowerOptions& options = {});
 
 // 1 / x for either sign: 12 rounds. For x = 0 the reciprocal of the smallest positive number.
-protocol::Secret reciprocal(protocol::Engine& engine, const protocol::Secret& x);
+// `fraction_bits`: of the result, none: the precision.
+protocol::Secret reciprocal(protocol::Engine& engine, const protocol::Secret& x,
+                            std::optional<int> fraction_bits = {});
+
+// x / y from 1 / y with kInverseBits, for |x / y| < 2^25: 2 rounds. The error of the reciprocal, and
+// |x| 2^-20 and one unit.
+constexpr int kInverseBits = 20;
+protocol::Secret quotient(protocol::Engine& engine, const protocol::Secret& x,
+                          const protocol::Secret& inverse);
 
 }  // namespace cryptensor::function
