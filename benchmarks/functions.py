@@ -71,7 +71,13 @@ WORKS = [
     Work("rsqrt", lambda e, x: e.power(x, -0.5), torch.rsqrt, low=0.01, high=1e4, bar_ms=20),
     Work("sqrt", lambda e, x: e.power(x, 0.5), torch.sqrt, low=0.01, high=1e4, bar_ms=20),
     Work("log", lambda e, x: e.log(x), torch.log, low=0.01, high=1e4, bar_ms=20),
-    Work("max of 1000 x 100", lambda e, x: e.largest(x, 1), lambda x: x.amax(1), (1000, 100), bar_ms=15),
+    Work(
+        "max of 1000 x 100",
+        lambda e, x: e.largest(x, 1),
+        lambda x: x.amax(1),
+        (1000, 100),
+        bar_ms=15,
+    ),
     Work(
         "argmax of 1000 x 100",
         lambda e, x: e.largest_with_index(x, 1)[1],
@@ -94,7 +100,13 @@ WORKS = [
         (10_000,),
         bar_ms=60,
     ),
-    Work("max_pool2d 1x16x28x28, 2x2", pooled, lambda x: F.max_pool2d(x, 2), (1, 16, 28, 28), bar_ms=3),
+    Work(
+        "max_pool2d 1x16x28x28, 2x2",
+        pooled,
+        lambda x: F.max_pool2d(x, 2),
+        (1, 16, 28, 28),
+        bar_ms=3,
+    ),
     Work(
         "layer_norm 128 x 768",
         lambda e, x: e.standardize(x, 1e-5)[0],

@@ -14,9 +14,10 @@ results = ct.launch(infer, model, images, parties=2)
 import torch as _torch  # noqa: F401  _C links against libraries that torch loads
 
 from . import aten, errors, functions  # noqa: F401  they fill the tables of CrypTensor
+from .aten.ranges import bounded
 from .data import cryptensor
 from .launch import launch, progress, simulate
-from .nn import decrypt, encrypt
+from .nn import calibrate, decrypt, encrypt
 from .profiler import reset_stats, stats
 from .session import init, rank, shutdown, world_size
 from .tensor import CrypTensor
@@ -25,6 +26,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CrypTensor",
+    "bounded",
+    "calibrate",
     "cryptensor",
     "decrypt",
     "encrypt",

@@ -25,10 +25,13 @@ class Settings:
 
     parties: number of computing parties; the dealer is not one of them.
     provider: who makes the correlated randomness. "third_party" is a process of its own,
-      "first_party" is the last party, which then can read every secret: simulation only.
+      "first_party" are the parties themselves, which then could read every secret: simulation only.
     timeout: seconds to wait for a peer in the middle of an operation.
     precision: fraction bits of an encoded number.
     truncation: how a product goes back to `precision` fraction bits.
+    checked: a value outside a function's domain, such as log of a negative number, raises
+      RangeError on every party. That there is one, or none, is then known to all. Without it such a
+      value gives the end value in the function's documentation.
     threads: torch threads of each party.
     insecure_ok: permits "first_party" between hosts.
     setup_timeout: seconds to wait for all ranks to come.
@@ -39,6 +42,7 @@ class Settings:
     timeout: float = 30.0
     precision: int = 16
     truncation: str = "default"
+    checked: bool = False
     threads: int = 1
     insecure_ok: bool = False
     setup_timeout: float = 10.0
@@ -54,8 +58,9 @@ class Settings:
                 "truncation", self.truncation, "'interactive' or 'exact' for 3 or more parties"
             )
         _check_integer("threads", self.threads, 1, MAX_THREADS)
-        if not isinstance(self.insecure_ok, bool):
-            raise _refusal("insecure_ok", self.insecure_ok, "True or False")
+        for name in ("checked", "insecure_ok"):
+            if not isinstance(getattr(self, name), bool):
+                raise _refusal(name, getattr(self, name), "True or False")
         _check_seconds("setup_timeout", self.setup_timeout)
 
     @property
@@ -65,7 +70,7 @@ class Settings:
 
     def agreement(self) -> dict[str, object]:
         """The settings that must be equal at all ranks."""
-        shared = ("parties", "provider", "precision", "truncation")
+        shared = ("parties", "provider", "precision", "truncation", "checked")
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name in shared}
 
 

@@ -23,6 +23,7 @@ def launch(
     timeout: float = 30.0,
     precision: int = 16,
     truncation: str = "default",
+    checked: bool = False,
     threads: int = 1,
     insecure_ok: bool = False,
     setup_timeout: float = 10.0,
@@ -46,6 +47,7 @@ def launch(
         timeout=timeout,
         precision=precision,
         truncation=truncation,
+        checked=checked,
         threads=threads,
         insecure_ok=insecure_ok,
         setup_timeout=setup_timeout,
@@ -76,6 +78,7 @@ def simulate(
     timeout: float = 30.0,
     precision: int = 16,
     truncation: str = "default",
+    checked: bool = False,
     on_progress: Progress | None = None,
     **kwargs,
 ) -> list:
@@ -89,6 +92,7 @@ def simulate(
         timeout=timeout,
         precision=precision,
         truncation=truncation,
+        checked=checked,
     )
     _check_callable(fn)
     _check_progress(on_progress)

@@ -75,6 +75,7 @@ def init(
     timeout: float = 30.0,
     precision: int = 16,
     truncation: str = "default",
+    checked: bool = False,
     threads: int | None = None,
     insecure_ok: bool = False,
     setup_timeout: float = 60.0,
@@ -101,6 +102,7 @@ def init(
         timeout=timeout,
         precision=precision,
         truncation=truncation,
+        checked=checked,
         threads=torch.get_num_threads() if threads is None else threads,
         insecure_ok=insecure_ok,
         setup_timeout=setup_timeout,
@@ -133,6 +135,7 @@ def open_session(transport, rank: int, settings: Settings, keep: tuple = ()) -> 
         provider=settings.provider,
         precision=settings.precision,
         truncation=settings.truncation,
+        checked=settings.checked,
         timeout=settings.timeout,
     )
     return push(Session(engine, settings, keep=keep))

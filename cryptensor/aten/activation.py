@@ -13,6 +13,7 @@ import torch
 
 from ..errors import ConfigError
 from ..tensor import CrypTensor
+from . import ranges
 from .comparison import gt
 from .operands import (
     bits,
@@ -42,8 +43,8 @@ def relu(x: CrypTensor) -> CrypTensor:
     Where a gradient may be asked for, the sign bit is kept with the result; it costs no message.
     """
     if not wants_gradient(x):
-        return wrap(x._engine.relu(x._secret), x._engine, x.dtype)
-    positive, sign = x._engine.relu_with_sign(x._secret)
+        return wrap(x._engine.relu(x._secret, ranges.current()), x._engine, x.dtype)
+    positive, sign = x._engine.relu_with_sign(x._secret, ranges.current())
     result = wrap(positive, x._engine, x.dtype)
     result._memo.keep(SIGN, positive, sign)
     return result

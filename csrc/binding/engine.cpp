@@ -8,6 +8,7 @@
 #include "binding/binding.h"
 #include "core/errors.h"
 #include "fixedpoint/fixedpoint.h"
+#include "function/cost.h"
 #include "protocol/additive/engine.h"
 #include "protocol/cost.h"
 #include "protocol/plaintext/engine.h"
@@ -64,7 +65,7 @@ py::list stats(Engine& engine) {
 
 std::shared_ptr<Engine> make_engine(std::shared_ptr<net::Transport> transport, int parties,
                                     const std::string& provider, int precision,
-                                    const std::string& truncation, double timeout) {
+                                    const std::string& truncation, bool checked, double timeout) {
   additive::AdditiveConfig config;
   if (provider != "first_party" && provider != "third_party") {
     throw ConfigError("provider is '" + provider + "'; allowed are first_party and third_party");
@@ -73,6 +74,7 @@ std::shared_ptr<Engine> make_engine(std::shared_ptr<net::Transport> transport, i
   config.third_party = provider == "third_party";
   config.precision = precision;
   config.truncation = parse_truncation(truncation);
+  config.checked = checked;
   config.timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout * 1e3));
   return std::make_shared<additive::AdditiveEngine>(std::move(transport), config);
 }
@@ -89,6 +91,45 @@ py::dict as_dict(const Cost& cost) {
   out["bytes_sent"] = cost.bytes_sent;
   out["dealer_bytes"] = cost.dealer_bytes;
   return out;
+}
+
+// Of whole functions: parties and precision come first.
+void bind_function_costs(py::module_& m) {
+  namespace of = function::cost;
+  const auto def = [&m](const char* name, auto cost) {
+    // The arguments behind the session are those of `cost`.
+    [&]<class C, class... A>(Cost (C::*)(const of::Session&, A...) const) {
+      m.def(name, [cost](int parties, int precision, A... rest) {
+        return as_dict(cost({parties, precision}, rest...));
+      });
+    }(&decltype(cost)::operator());
+  };
+  using Bits = std::optional<int>;
+  def("activation", [](const of::Session& s, std::string name, size_t n, bool with_derivative) {
+    return of::smooth(s, function::smooth_function(name), n, with_derivative);
+  });
+  def("sin_cos", [](const of::Session& s, size_t n) { return of::sin_cos(s, n); });
+  def("exp", [](const of::Session& s, size_t n) { return of::exp(s, n); });
+  def("log", [](const of::Session& s, size_t n) { return of::log(s, n); });
+  def("power", [](const of::Session& s, size_t n, double a) { return of::power(s, n, a); });
+  def("reciprocal",
+      [](const of::Session& s, size_t n, Bits bits) { return of::reciprocal(s, n, bits); });
+  def("quotient",
+      [](const of::Session& s, size_t n, int bits) { return of::quotient(s, n, bits); });
+  def("softmax",
+      [](const of::Session& s, size_t rows, size_t n) { return of::softmax(s, rows, n); });
+  def("log_softmax",
+      [](const of::Session& s, size_t rows, size_t n) { return of::log_softmax(s, rows, n); });
+  def("standardize", [](const of::Session& s, size_t rows, size_t n, double eps) {
+    return of::standardize(s, rows, n, eps);
+  });
+  def("largest", [](const of::Session& s, size_t rows, size_t n, bool with_index) {
+    return of::largest(s, rows, n, with_index);
+  });
+  def("sort", [](const of::Session& s, size_t rows, size_t n, bool with_indices) {
+    return of::sort(s, rows, n, with_indices);
+  });
+  def("unsort", [](const of::Session& s, size_t rows, size_t n) { return of::unsort(s, rows, n); });
 }
 
 void bind_costs(py::module_& parent) {
@@ -111,6 +152,22 @@ void bind_costs(py::module_& parent) {
         });
   m.def("square", [](size_t n, int parties) { return as_dict(cost::square(n, parties)); });
   m.def("reveal", [](size_t n, int parties) { return as_dict(cost::reveal(n, parties)); });
+  m.def("piecewise", [](size_t n, int parties, const std::vector<int64_t>& thresholds, int degree) {
+    return as_dict(cost::piecewise(n, parties, thresholds, degree));
+  });
+  m.def("series", [](size_t n, int parties, int harmonics) {
+    return as_dict(cost::series(n, parties, harmonics));
+  });
+  m.def("power_of_two", [](size_t n, int parties, int entries) {
+    return as_dict(cost::power_of_two(n, parties, entries));
+  });
+  m.def("is_zero", [](size_t n, int parties) { return as_dict(cost::is_zero(n, parties)); });
+  m.def("one_hot", [](size_t n, int parties, size_t size) {
+    return as_dict(cost::one_hot(n, parties, size));
+  });
+  m.def("tournament",
+        [](size_t groups, int parties) { return as_dict(cost::tournament(groups, parties)); });
+  bind_function_costs(m);
 }
 
 }  // namespace
@@ -219,15 +276,19 @@ void bind_engine(py::module_& m) {
           },
           release_gil())
       .def(
-          "relu", [](Engine& e, const Secret& a) { return e.relu(a); }, release_gil())
+          "relu",
+          [](Engine& e, const Secret& a, std::optional<double> bound) {
+            return e.relu(a, nullptr, bound);
+          },
+          py::arg("a"), py::arg("bound") = py::none(), release_gil())
       .def(
           "relu_with_sign",
-          [](Engine& e, const Secret& a) {
+          [](Engine& e, const Secret& a, std::optional<double> bound) {
             std::optional<Secret> sign;
-            Secret out = e.relu(a, &sign);
+            Secret out = e.relu(a, &sign, bound);
             return std::pair<Secret, Secret>(std::move(out), *std::move(sign));
           },
-          release_gil())
+          py::arg("a"), py::arg("bound") = py::none(), release_gil())
       .def("at_least_zero", &Engine::at_least_zero, release_gil())
       .def(
           "ltz",
@@ -265,17 +326,18 @@ void bind_engine(py::module_& m) {
       .def("abort", &Engine::abort, release_gil());
   bind_functions(m, engine);
   m.def("make_engine", &make_engine, py::arg("transport"), py::arg("parties"), py::arg("provider"),
-        py::arg("precision") = 16, py::arg("truncation") = "default", py::arg("timeout") = 30.0,
-        release_gil());
+        py::arg("precision") = 16, py::arg("truncation") = "default", py::arg("checked") = false,
+        py::arg("timeout") = 30.0, release_gil());
   m.def(
       "plaintext_engine",
-      [](int precision, const std::string& truncation) -> std::shared_ptr<Engine> {
+      [](int precision, const std::string& truncation, bool checked) -> std::shared_ptr<Engine> {
         EngineConfig config;
         config.precision = precision;
         config.truncation = parse_truncation(truncation);
+        config.checked = checked;
         return std::make_shared<plaintext::PlaintextEngine>(config);
       },
-      py::arg("precision") = 16, py::arg("truncation") = "default");
+      py::arg("precision") = 16, py::arg("truncation") = "default", py::arg("checked") = false);
   m.def(
       "serve_dealer",
       [](std::shared_ptr<net::Transport> transport, int parties, double timeout) {

@@ -3,13 +3,15 @@
 
 namespace cryptensor::correlation {
 
-ComparisonLayout::ComparisonLayout(size_t elements, Comparison mode_in, int shift_in)
+ComparisonLayout::ComparisonLayout(size_t elements, Comparison mode_in, int shift_in,
+                                   Significant significant_in)
     : n(elements),
       words((elements + 63) / 64),
       padded(64 * words),
       blocks((words + kWordsPerBlock - 1) / kWordsPerBlock),
       mode(mode_in),
       shift(shift_in),
+      significant(significant_in),
       wrap_bytes(shift_in <= 16 ? 2 : 4),
       truncates(mode == Comparison::relu_truncate || mode == Comparison::low_bits),
       selects(mode == Comparison::relu || mode == Comparison::relu_truncate) {
@@ -22,6 +24,8 @@ ComparisonLayout::ComparisonLayout(size_t elements, Comparison mode_in, int shif
   };
   if (mode == Comparison::low_bits) {
     take_tree(TreeShape<1>());
+  } else if (significant.words == 2) {
+    take_tree(TreeShape<2>());
   } else {
     take_tree(TreeShape<4>());
   }

@@ -38,7 +38,8 @@ struct NodeShape {
   static constexpr int kProducts = count_products();
 };
 
-// kWords = 4: chunks of the low 63 bits, two levels. kWords = 1: the low 16 bits, one level.
+// kWords = 4: chunks of the low 63 bits, two levels. kWords = 2: those of 31 bits, two levels.
+// kWords = 1: the low 16 bits, one level.
 template <int kWords>
 struct TreeShape {
   using Low = NodeShape<4, false>;
@@ -51,6 +52,7 @@ struct TreeShape {
   static constexpr int kProducts2 = kWords == 1 ? 0 : Top::kProducts;
 };
 static_assert(TreeShape<4>::kOpened1 == 27 && TreeShape<4>::kOpened2 == 6);
+static_assert(TreeShape<2>::kOpened1 == 13 && TreeShape<2>::kOpened2 == 2);
 static_assert(TreeShape<1>::kOpened1 == 6);
 
 // Streams of the correlation's PRG. The first three are never corrected.
@@ -79,12 +81,21 @@ struct Part {
 };
 
 // Sizes of one comparison of n elements and the byte offsets of the fields in the corrections.
+// The bits that a sign test looks at. Of a value that is known to fit 32 bits above `first` words, the
+// words beyond say nothing, and those below are too small to matter: half of the work. A value with
+// |x| < 2^(16 first) may then get the wrong sign.
+struct Significant {
+  int first = 0, words = 4;  // words: 4 or, for the modes that test a sign, 2
+  bool operator==(const Significant&) const = default;
+};
+
 struct ComparisonLayout {
-  ComparisonLayout(size_t elements, Comparison mode, int shift);
+  ComparisonLayout(size_t elements, Comparison mode, int shift, Significant significant = {});
 
   size_t n, words, padded, blocks;  // elements; 64-bit words of a bit plane; 64 * words; of 512
   Comparison mode;
   int shift;
+  Significant significant;
   int chunks, opened1, opened2, products1, products2;
   int wrap_bytes;  // a multiple of 2^(64 - shift) needs its low `shift` bits only: 2 or 4 bytes
   bool truncates, selects;

@@ -88,7 +88,7 @@ void Dealer::deal_function(const std::vector<crypto::Prg>& streams, uint64_t ser
   const auto secret = [&] { return correlation_prg(own_, serial, d.digest()); };
   switch (d.kind) {
     case Kind::comparison:
-      return comparison_kernels().deal(ComparisonLayout(d.numel, d.comparison, d.shift),
+      return comparison_kernels().deal(ComparisonLayout(d.numel, d.comparison, d.shift, d.significant),
                                        prgs.data(), parties(), part, secret(), out);
     case Kind::segments:
       return segments_kernels().deal(SegmentsLayout(d.numel, d.thresholds, d.degree), prgs.data(),

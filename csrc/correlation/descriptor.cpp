@@ -44,11 +44,13 @@ Descriptor Descriptor::make_wrap(uint64_t numel, int shift) {
   return d;
 }
 
-Descriptor Descriptor::make_comparison(uint64_t numel, Comparison mode, int shift) {
+Descriptor Descriptor::make_comparison(uint64_t numel, Comparison mode, int shift,
+                                       Significant significant) {
   Descriptor d;
   d.kind = Kind::comparison;
   d.numel = numel;
   d.comparison = mode;
+  d.significant = significant;
   d.shift = static_cast<uint8_t>(shift);
   return d;
 }
@@ -126,7 +128,7 @@ size_t Descriptor::correction_bytes() const {
     case Kind::wrap:
       return numel * low_word_bytes(shift);
     case Kind::comparison:
-      return ComparisonLayout(numel, comparison, shift).correction_bytes;
+      return ComparisonLayout(numel, comparison, shift, significant).correction_bytes;
     case Kind::segments:
       return SegmentsLayout(numel, thresholds, degree).correction_bytes;
     case Kind::harmonics:

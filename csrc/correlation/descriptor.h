@@ -56,6 +56,7 @@ struct Descriptor {
   uint32_t holders = 0;                      // mask
   uint8_t shift = 0;                         // truncation, wrap, comparison
   Comparison comparison = Comparison::sign;  // comparison
+  Significant significant;                   // comparison
   MaskView left, right;                      // bilinear; truncation uses left
   ring::BilinearMap map;                     // bilinear
   std::vector<uint64_t> thresholds;          // segments
@@ -68,7 +69,8 @@ struct Descriptor {
   static Descriptor make_bilinear(ring::BilinearMap map, MaskView left, MaskView right);
   static Descriptor make_truncation(MaskView mask, int shift);
   static Descriptor make_wrap(uint64_t numel, int shift);
-  static Descriptor make_comparison(uint64_t numel, Comparison mode, int shift);
+  static Descriptor make_comparison(uint64_t numel, Comparison mode, int shift,
+                                    Significant significant = {});
 
   static Descriptor make_segments(uint64_t numel, std::vector<uint64_t> thresholds, int degree);
   static Descriptor make_harmonics(uint64_t numel, const Harmonics& shape);

@@ -162,6 +162,17 @@ ring::BilinearMap read_map(Reader& reader) {
   return map;
 }
 
+Significant read_significant(Reader& reader, Comparison mode) {
+  Significant significant;
+  significant.first = reader.get_number("first significant word", 0, 2);
+  significant.words = reader.get_number("significant words", 2, 4);
+  const bool halved = significant.words == 2 && mode != Comparison::low_bits;
+  if (!halved && !(significant == Significant{})) {
+    throw ProtocolError("correlation request: this comparison looks at all words");
+  }
+  return significant;
+}
+
 Harmonics read_harmonics(Reader& reader) {
   Harmonics shape;
   shape.period_bits = static_cast<uint8_t>(reader.get_number("period", 1, 64));
@@ -216,6 +227,8 @@ std::vector<uint8_t> Descriptor::serialize() const {
       w.put(numel);
       w.put(static_cast<uint8_t>(comparison));
       w.put(shift);
+      w.put(static_cast<uint8_t>(significant.first));
+      w.put(static_cast<uint8_t>(significant.words));
       break;
     case Kind::segments:
       w.put(numel);
@@ -292,6 +305,7 @@ Descriptor Descriptor::parse(std::span<const uint8_t> bytes, int parties) {
       } else if (reader.get<uint8_t>() != 0) {
         throw ProtocolError("correlation request: this comparison has no shift");
       }
+      d.significant = read_significant(reader, d.comparison);
       break;
     }
     case Kind::segments: {

@@ -64,6 +64,7 @@ struct Logarithm {
 // factor * log2(x) + offset, where it is above `floor`. An x <= 0 gives `end`.
 struct Scale {
   double factor, offset, end, floor;
+  bool zero_allowed;  // x = 0 is within the domain, and gives `end`
 };
 
 Logarithm scaled_log2(Engine& engine, const Secret& x, const SmoothFunction& f, const Scale& scale,
@@ -89,10 +90,18 @@ Logarithm scaled_log2(Engine& engine, const Secret& x, const SmoothFunction& f, 
   int last = (domain.high_bits - 1) / kOctaves;
   // Segments that end below the floor count as beyond the domain.
   while (open && last > first && whole_part(kOctaves * last - bits) <= scale.floor) --last;
-  if (open) {
-    form.thresholds.push_back(1);
+  const bool checks = open && engine.checked();
+  // With a domain that begins at 0, what lies below needs a piece of its own.
+  if (checks && scale.zero_allowed) {
+    form.thresholds.push_back(0);
     mantissa.coefficients = {int64_t{1} << kWindowBits, 0};
     exponent.coefficients = {units(scale.end, kExponentBits), 0};
+  }
+  if (open) {
+    form.thresholds.push_back(1);
+    mantissa.coefficients.insert(mantissa.coefficients.end(), {int64_t{1} << kWindowBits, 0});
+    exponent.coefficients.insert(exponent.coefficients.end(),
+                                 {units(scale.end, kExponentBits), 0});
   }
   for (int segment = first; segment <= last; ++segment) {
     if (segment > first) form.thresholds.push_back(int64_t{1} << (kOctaves * segment));
@@ -113,7 +122,6 @@ Logarithm scaled_log2(Engine& engine, const Secret& x, const SmoothFunction& f, 
     whole = engine.public_units(exponent.coefficients[0], kExponentBits);
   } else {
     form.outputs = {mantissa, exponent};
-    const bool checks = open && engine.checked();
     if (checks) {
       Piecewise::Output outside{0, std::vector<int64_t>(mantissa.coefficients.size(), 0)};
       outside.coefficients.front() = 1;
@@ -170,7 +178,7 @@ Secret exp_of_negative(Engine& engine, const Secret& clamped) {
 Secret log(Engine& engine, const Secret& x, const std::optional<Known>& known) {
   const protocol::OperationScope scope(engine.statistics(), "log");
   const double ln2 = std::numbers::ln2;
-  const Scale scale{ln2, 0, -ln2 * x.fraction_bits(), -64};
+  const Scale scale{ln2, 0, -ln2 * x.fraction_bits(), -64, false};
   const auto y = scaled_log2(engine, x, smooth_function("log2"), scale, known);
   return rounded(engine, y.value, kExponentBits - engine.precision());
 }
@@ -186,7 +194,7 @@ Secret power(Engine& engine, const Secret& x, double exponent, const PowerOption
   const double nothing = -(f + 4.0);
   const double end = exponent > 0 ? nothing : -exponent * bits + offset;
   const auto y = scaled_log2(engine, x, smooth_function(options.precise ? "log2" : "log2_coarse"),
-                             {exponent, offset, end, nothing}, options.known);
+                             {exponent, offset, end, nothing, exponent > 0}, options.known);
   const int lowest = index_below(y.least), highest = index_below(y.largest) + 1;
   const bool wide = highest - lowest >= kStep || y.largest > 16;
   const PowerOfTwo form = wide ? wide_powers(kExponentBits, engine.precision())

@@ -3,6 +3,10 @@
 
 #include <algorithm>
 
+#include "correlation/equality_layout.h"
+#include "correlation/selection_layout.h"
+#include "protocol/additive/engine.h"
+
 namespace cryptensor::protocol::cost {
 namespace {
 
@@ -35,10 +39,7 @@ Cost truncate(Truncation kind, size_t n, int parties, int bits) {
     case Truncation::exact: {
       Cost total;
       for (int left = bits; left > 0; left -= 16) {
-        const Cost step = comparison(n, parties, Comparison::low_bits, std::min(left, 16));
-        total.rounds += step.rounds;
-        total.bytes_sent += step.bytes_sent;
-        total.dealer_bytes += step.dealer_bytes;
+        total += comparison(n, parties, Comparison::low_bits, std::min(left, 16));
       }
       return total;
     }
@@ -57,5 +58,33 @@ OneWay owned_product(size_t known, bool known_is_open, size_t sent, size_t out, 
 Cost square(size_t n, int parties) { return {1, 8 * n * (parties - 1), 8 * n}; }
 
 Cost reveal(size_t n, int parties) { return {1, 8 * n * (parties - 1), 0}; }
+
+Cost piecewise(size_t n, int parties, const std::vector<int64_t>& thresholds, int degree) {
+  const correlation::SegmentsLayout layout(n, additive::relative_thresholds(thresholds), degree);
+  return {layout.kRounds, layout.opened_bytes() * (parties - 1), layout.correction_bytes};
+}
+
+Cost series(size_t n, int parties, int harmonics) {
+  return {1, 8 * n * (parties - 1), correlation::CharactersLayout(n).field_bytes() * 2 * harmonics};
+}
+
+Cost power_of_two(size_t n, int parties, int entries) {
+  return {1, 8 * n * (parties - 1), correlation::CharactersLayout(n).field_bytes() * entries};
+}
+
+Cost is_zero(size_t n, int parties) {
+  const correlation::EqualityLayout layout(n);
+  return {layout.kRounds, layout.opened_bytes() * (parties - 1), layout.correction_bytes};
+}
+
+Cost one_hot(size_t n, int parties, size_t size) {
+  return {1, 8 * n * (parties - 1), correlation::OneHotLayout(n, size).correction_bytes()};
+}
+
+Cost tournament(size_t groups, int parties) {
+  const correlation::TournamentLayout layout(groups);
+  return {static_cast<uint64_t>(layout.comparison.rounds()),
+          layout.comparison.opened_bytes() * (parties - 1), layout.correction_bytes};
+}
 
 }  // namespace cryptensor::protocol::cost

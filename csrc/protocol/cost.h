@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "correlation/descriptor.h"
 #include "protocol/engine.h"
@@ -15,6 +16,12 @@ struct Cost {
   uint64_t bytes_sent = 0;    // payload of this party, online
   uint64_t dealer_bytes = 0;  // corrections for the last party
   bool operator==(const Cost&) const = default;
+  Cost& operator+=(const Cost& more) {
+    rounds += more.rounds;
+    bytes_sent += more.bytes_sent;
+    dealer_bytes += more.dealer_bytes;
+    return *this;
+  }
 };
 
 namespace cost {
@@ -41,6 +48,23 @@ Cost square(size_t n, int parties);
 // Of a shared value to all: 1 round, 8 bytes to each other party. Where one party learns it, each
 // of the others sends 8 bytes to that one.
 Cost reveal(size_t n, int parties);
+
+// A piecewise polynomial: 4 rounds. Thresholds in units of the last place, of which those that
+// agree in a word, once a public base is subtracted, share it. For n elements and k thresholds of w
+// different words: bytes 8 + (k (6 + 1) + 7 w - 1) / 8, and for each threshold 8 (degree + 1) bytes
+// of corrections.
+Cost piecewise(size_t n, int parties, const std::vector<int64_t>& thresholds, int degree);
+// A trigonometric series: 1 round, 8 bytes; corrections 16 for each harmonic.
+Cost series(size_t n, int parties, int harmonics);
+// 2^x: 1 round, 8 bytes; corrections 8 for each entry.
+Cost power_of_two(size_t n, int parties, int entries);
+// [x = 0]: 3 rounds, 8 bytes and 19 bits; corrections 96 bytes and 109 bits.
+Cost is_zero(size_t n, int parties);
+// n indices into `size` entries: 1 round, 8 bytes; corrections 8 for each entry of the next power
+// of two, which is 8 at least.
+Cost one_hot(size_t n, int parties, size_t size);
+// Six comparisons for each group of four: 4 rounds, 73.5 bytes.
+Cost tournament(size_t groups, int parties);
 
 }  // namespace cost
 }  // namespace cryptensor::protocol

@@ -16,6 +16,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cmath>
+
 #include "core/errors.h"
 #include "fixedpoint/fixedpoint.h"
 
@@ -224,7 +226,7 @@ Secret Engine::truncate(const Secret& a, int bits, std::optional<Truncation> kin
   return shared_truncate(a, bits, chosen);
 }
 
-Secret Engine::relu(const Secret& a, std::optional<Secret>* sign) {
+Secret Engine::relu(const Secret& a, std::optional<Secret>* sign, std::optional<double> bound) {
   const int shift = std::max(0, a.fraction_bits() - precision());
   if (is_local(a)) {
     if (sign != nullptr) *sign = at_least_zero(a);
@@ -232,7 +234,12 @@ Secret Engine::relu(const Secret& a, std::optional<Secret>* sign) {
     return Secret(at::clamp_min(low, 0), a.fraction_bits() - shift, a.owner());
   }
   OperationScope scope(statistics_, "relu");
-  return shared_relu(a, shift, sign);
+  std::optional<int> bits_known;
+  if (bound) {
+    if (!(*bound > 0 && std::isfinite(*bound))) throw RangeError(fmt::format("bound is {}; it must be finite and above 0", *bound));
+    bits_known = static_cast<int>(std::ceil(std::log2(*bound))) + a.fraction_bits();
+  }
+  return shared_relu(a, shift, sign, bits_known);
 }
 
 Secret Engine::at_least_zero(const Secret& a) {

@@ -111,8 +111,11 @@ class Engine {
   Secret settle(const Secret& a);
   Secret truncate(const Secret& a, int bits, std::optional<Truncation> kind);
 
-  // max(x, 0), truncated in the same rounds. With `sign`, also [x >= 0] with no fraction bits.
-  Secret relu(const Secret& a, std::optional<Secret>* sign = nullptr);
+  // max(x, 0), truncated in the same rounds. With `sign`, also [x >= 0] with no fraction bits. With
+  // `bound`, |x| < bound is taken as known: the significant bits alone are compared, which is half of
+  // the work for a bound up to 2^(31 - precision). Beyond the bound the result is wrong.
+  Secret relu(const Secret& a, std::optional<Secret>* sign = nullptr,
+              std::optional<double> bound = std::nullopt);
   Secret at_least_zero(const Secret& a);
   Secret maximum(const Secret& a, const Secret& b);
   // bit ? a : b, for a bit without fraction bits.
@@ -161,7 +164,8 @@ class Engine {
   virtual Secret shared_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) = 0;
   virtual Secret shared_square(const Secret& a) = 0;
   virtual Secret shared_truncate(const Secret& a, int bits, Truncation kind) = 0;
-  virtual Secret shared_relu(const Secret& a, int shift, std::optional<Secret>* sign) = 0;
+  virtual Secret shared_relu(const Secret& a, int shift, std::optional<Secret>* sign,
+                             std::optional<int> bits_known) = 0;
   virtual Secret shared_at_least_zero(const Secret& a) = 0;
   virtual std::vector<Secret> shared_piecewise(const Secret& a, const Piecewise& form) = 0;
   virtual std::vector<Secret> shared_series(const Secret& a, const Series& form) = 0;

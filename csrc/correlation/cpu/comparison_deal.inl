@@ -34,16 +34,16 @@ void deal_tables(const DealtBlock& d, const uint64_t* r, uint8_t* corrections, u
   const Lanes ones = Lanes{} + 1;
   for (int q = 0; q < 2 * d.words; ++q) {
     Lanes words[4];
-    compared_words<kWords>(r + 32 * q, d.layout->shift, words);
+    compared_words<kWords>(*d.layout, r + 32 * q, words);
 #pragma GCC unroll 16
     for (int c = 0; c < Tree::kChunks; ++c) {
       Lanes entries;
       uint16_t* at = tables + 32 * (Tree::kChunks * q + c);
       __builtin_memcpy(&entries, at, 64);
-      entries ^= place_of(words[c / 4], c % 4, c == 15) - ones;  // bit j set for j < r_c
+      entries ^= place_of(words[c / 4], c % 4, kWords > 1 && c == Tree::kChunks - 1) - ones;  // bit j set for j < r_c
       __builtin_memcpy(at, &entries, 64);
     }
-    if constexpr (kWords == 4) top[q] = top_bits(words[3]);
+    if constexpr (kWords > 1) top[q] = top_bits(words[kWords - 1]);
   }
 }
 
@@ -94,11 +94,11 @@ void deal_block(const DealtBlock& d, const crypto::Prg& secret, uint8_t* correct
           product += Node<4, true>::kProducts;
         }
       });
-  if constexpr (kWords == 4) {
+  if constexpr (kWords > 1) {
     deal_level<Tree::kOpened2, Tree::kProducts2>(
         d, Stream::level2_masks, Stream::level2_products, layout.level2, corrections,
         [](const Plane* mask, Plane* product)
-            __attribute__((always_inline)) { Node<4, false>::products(mask, product); });
+            __attribute__((always_inline)) { Node<kWords, false>::products(mask, product); });
   }
 
   // The result bit is opened under the dealer's bit. A sign is msb(x) ^ 1 = [c < r] ^ c_63 ^ r_63 ^
@@ -110,7 +110,7 @@ void deal_block(const DealtBlock& d, const crypto::Prg& secret, uint8_t* correct
   uint64_t tops[kWordsPerBlock];
   __builtin_memcpy(tops, top, sizeof tops);
   for (int i = 0; i < d.words; ++i) {
-    offset[i] ^= bits[i] ^ (kWords == 4 ? tops[i] ^ ~uint64_t{0} : 0);
+    offset[i] ^= bits[i] ^ (kWords > 1 ? tops[i] ^ ~uint64_t{0} : 0);
   }
 
   const auto bit = [&](int i) { return bits[i / 64] >> (i % 64) & 1; };
@@ -145,6 +145,10 @@ void deal(const ComparisonLayout& layout, const crypto::Prg* const* prgs, int pa
           const crypto::Prg& secret, uint8_t* corrections) {
   if (layout.mode == Comparison::low_bits) {
     deal_blocks<1, uint16_t>(layout, prgs, parties, part, secret, corrections);
+  } else if (layout.significant.words == 2) {
+    const auto deal_all =
+        layout.wrap_bytes == 2 ? deal_blocks<2, uint16_t> : deal_blocks<2, uint32_t>;
+    deal_all(layout, prgs, parties, part, secret, corrections);
   } else if (layout.wrap_bytes == 2) {
     deal_blocks<4, uint16_t>(layout, prgs, parties, part, secret, corrections);
   } else {
@@ -154,14 +158,23 @@ void deal(const ComparisonLayout& layout, const crypto::Prg* const* prgs, int pa
 
 void pick(const ComparisonShare& share, const ComparisonState& state, const uint64_t* own,
           const uint64_t* others, uint64_t* out) {
-  share.layout->chunks == 16 ? pick_tables<4>(share, state, own, others, out)
-                             : pick_tables<1>(share, state, own, others, out);
+  const int chunks = share.layout->chunks;
+  const auto run = chunks == 16 ? pick_tables<4> : chunks == 8 ? pick_tables<2> : pick_tables<1>;
+  run(share, state, own, others, out);
 }
 
 void combine(const ComparisonShare& share, const ComparisonState& state, const uint64_t* own,
              const uint64_t* others, uint64_t* out) {
-  share.layout->chunks == 16 ? combine_level1<4>(share, state, own, others, out)
-                             : combine_level1<1>(share, state, own, others, out);
+  const int chunks = share.layout->chunks;
+  const auto run =
+      chunks == 16 ? combine_level1<4> : chunks == 8 ? combine_level1<2> : combine_level1<1>;
+  run(share, state, own, others, out);
+}
+
+void finish(const ComparisonShare& share, const ComparisonState& state, const uint64_t* own,
+            const uint64_t* others, uint64_t* out) {
+  const auto run = share.layout->chunks == 16 ? finish_level2<4> : finish_level2<2>;
+  run(share, state, own, others, out);
 }
 
 void select(const ComparisonShare& share, const ComparisonState& state, const uint64_t* own,
@@ -170,4 +183,4 @@ void select(const ComparisonShare& share, const ComparisonState& state, const ui
                                 : select_by_mode<uint32_t>(share, state, own, others, result, bits);
 }
 
-const ComparisonKernels kKernels{mask_elements, pick, combine, finish_level2, select, deal};
+const ComparisonKernels kKernels{mask_elements, pick, combine, finish, select, deal};

@@ -22,18 +22,22 @@ CT_INLINE size_t count_in_block(const ComparisonLayout& layout, size_t block) {
   return left < kBlock ? left : kBlock;
 }
 
-// The words that are compared: all four of the element, or its low `shift` bits moved to the top
-// of one word.
+// The words that are compared: all of the element, two of them, or its low `shift` bits moved to the
+// top of one word.
 template <int kWords>
-CT_INLINE void compared_words(const uint64_t* elements, int shift, Lanes* words) {
+CT_INLINE void compared_words(const ComparisonLayout& layout, const uint64_t* elements,
+                              Lanes* words) {
   if constexpr (kWords == 4) {
     split_words(elements, words);
   } else {
-    alignas(64) uint64_t low[32];
-    for (int i = 0; i < 32; ++i) low[i] = elements[i] << (16 - shift) & 0xffff;
+    const int shift = layout.shift, first = 16 * layout.significant.first;
+    alignas(64) uint64_t part[32];
+    for (int i = 0; i < 32; ++i) {
+      part[i] = kWords == 1 ? elements[i] << (16 - shift) & 0xffff : elements[i] >> first;
+    }
     Lanes all[4];
-    split_words(low, all);
-    words[0] = all[0];
+    split_words(part, all);
+    for (int i = 0; i < kWords; ++i) words[i] = all[i];
   }
 }
 
@@ -67,17 +71,17 @@ void pick_tables(const ComparisonShare& share, const ComparisonState& state, con
         field(share, Stream::tables, layout.tables, b, 16 * Tree::kChunks, tables);
     for (int q = 0; q < 2 * w; ++q) {
       Lanes words[4];
-      compared_words<kWords>(opened + 32 * q, layout.shift, words);
+      compared_words<kWords>(layout, opened + 32 * q, words);
 #pragma GCC unroll 16
       for (int c = 0; c < Tree::kChunks; ++c) {
         Lanes entries;
         __builtin_memcpy(&entries, table + 32 * (Tree::kChunks * q + c), 64);
-        const Lanes place = place_of(words[c / 4], c % 4, c == 15);
+        const Lanes place = place_of(words[c / 4], c % 4, kWords > 1 && c == Tree::kChunks - 1);
         less[c][q] = nonzero(entries & place);
         // eq[j] = lt[j] ^ lt[j - 1], with lt[-1] = 1.
         if (c > 0) equal[c][q] = nonzero((entries ^ (entries + entries) ^ constant) & place);
       }
-      if constexpr (kWords == 4) top[q] = top_bits(words[3]);
+      if constexpr (kWords > 1) top[q] = top_bits(words[kWords - 1]);
     }
     uint64_t* top_bit = state.top_bit + kWordsPerBlock * b;
     __builtin_memcpy(top_bit, top, 8 * w);
@@ -111,7 +115,7 @@ CT_INLINE void put_result_bit(const ComparisonShare& share, const ComparisonStat
   const uint64_t* offset =
       field(share, Stream::bit_offset, share.layout->bit_offset, b, 1, scratch);
   Plane bit = less ^ load(offset, w);
-  if (kWords == 4 && share.adds_constants) bit ^= load(state.top_bit + kWordsPerBlock * b, w);
+  if (kWords > 1 && share.adds_constants) bit ^= load(state.top_bit + kWordsPerBlock * b, w);
   store(out + kWordsPerBlock * b, bit, w);
 }
 
@@ -160,9 +164,10 @@ void combine_level1(const ComparisonShare& share, const ComparisonState& state, 
   }
 }
 
+template <int kWords>
 void finish_level2(const ComparisonShare& share, const ComparisonState& state, const uint64_t* own,
                    const uint64_t* others, uint64_t* out) {
-  using Tree = TreeShape<4>;
+  using Tree = TreeShape<kWords>;
   const ComparisonLayout& layout = *share.layout;
   const Plane one = Plane{} - static_cast<uint64_t>(share.adds_constants ? 1 : 0);
   alignas(64) uint64_t masks[Tree::kOpened2 * kWordsPerBlock];
@@ -173,10 +178,10 @@ void finish_level2(const ComparisonShare& share, const ComparisonState& state, c
     const uint64_t* product =
         field(share, Stream::level2_products, layout.level2, b, Tree::kProducts2, products);
     Plane less, unused;
-    run_node<Node<4, false>>(own + kWordsPerBlock * b * Tree::kOpened2,
+    run_node<Node<kWords, false>>(own + kWordsPerBlock * b * Tree::kOpened2,
                              others + kWordsPerBlock * b * Tree::kOpened2, masks, product,
-                             state.hidden + kWordsPerBlock * b * 4, one, w, less, unused);
-    put_result_bit<4>(share, state, b, less, out);
+                             state.hidden + kWordsPerBlock * b * kWords, one, w, less, unused);
+    put_result_bit<kWords>(share, state, b, less, out);
   }
 }
 

@@ -13,10 +13,17 @@ namespace cryptensor::protocol::additive {
 
 using correlation::Comparison;
 
+// With |a| < 2^bits_known in units of the last place: the two words that hold its top, if any do.
+correlation::Significant significant_bits(std::optional<int> bits_known) {
+  if (!bits_known || *bits_known > 47) return {};
+  return {*bits_known <= 31 ? 0 : 1, 2};
+}
+
 Secret AdditiveEngine::compare(const Secret& a, Comparison mode, int shift,
-                               std::optional<Secret>* sign) {
+                               std::optional<Secret>* sign, std::optional<int> bits_known) {
   const at::Tensor x = a.share().contiguous();
-  const correlation::ComparisonLayout layout(x.numel(), mode, shift);
+  const correlation::ComparisonLayout layout(x.numel(), mode, shift,
+                                             significant_bits(bits_known));
   // All receives first: a Gloo send waits until the peer has announced its receive.
   Round masked(links_, net::Operation::compare, net::DType::int64, layout.n);
   Round level1(links_, net::Operation::compare, net::DType::bits, layout.words * layout.opened1);
@@ -28,7 +35,7 @@ Secret AdditiveEngine::compare(const Secret& a, Comparison mode, int shift,
   Round bit(links_, net::Operation::compare, net::DType::bits, layout.words);
 
   const auto dealt =
-      provider_->take(correlation::Descriptor::make_comparison(layout.n, mode, shift));
+      provider_->take(correlation::Descriptor::make_comparison(layout.n, mode, shift, layout.significant));
   const correlation::ComparisonShare share{&layout, &dealt.prg, dealt.corrections.get(), dealt.part,
                                            adds_constants()};
   Buffer opened(8 * layout.padded), hidden(8 * layout.words * (layout.chunks / 4)),
@@ -62,12 +69,16 @@ Secret AdditiveEngine::compare(const Secret& a, Comparison mode, int shift,
   return Secret(out, left, kShared);
 }
 
-Secret AdditiveEngine::shared_relu(const Secret& a, int shift, std::optional<Secret>* sign) {
-  return compare(a, shift > 0 ? Comparison::relu_truncate : Comparison::relu, shift, sign);
+// The low word may be left out only where all of it is truncated away.
+Secret AdditiveEngine::shared_relu(const Secret& a, int shift, std::optional<Secret>* sign,
+                                   std::optional<int> bits_known) {
+  if (bits_known && *bits_known > 31 && shift < 16) bits_known.reset();
+  return compare(a, shift > 0 ? Comparison::relu_truncate : Comparison::relu, shift, sign,
+                 bits_known);
 }
 
 Secret AdditiveEngine::shared_at_least_zero(const Secret& a) {
-  return compare(a, Comparison::sign, 0, nullptr);
+  return compare(a, Comparison::sign, 0, nullptr, std::nullopt);
 }
 
 }  // namespace cryptensor::protocol::additive

@@ -46,7 +46,8 @@ class AdditiveEngine final : public Engine {
   Secret shared_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) override;
   Secret shared_square(const Secret& a) override;
   Secret shared_truncate(const Secret& a, int bits, Truncation kind) override;
-  Secret shared_relu(const Secret& a, int shift, std::optional<Secret>* sign) override;
+  Secret shared_relu(const Secret& a, int shift, std::optional<Secret>* sign,
+                     std::optional<int> bits_known) override;
   Secret shared_at_least_zero(const Secret& a) override;
   std::vector<Secret> shared_piecewise(const Secret& a, const Piecewise& form) override;
   std::vector<Secret> shared_series(const Secret& a, const Series& form) override;
@@ -72,7 +73,7 @@ class AdditiveEngine final : public Engine {
   Secret truncate_opened(const Secret& a, int bits);
   Secret truncate_exact(const Secret& a, int bits);
   Secret compare(const Secret& a, correlation::Comparison mode, int shift,
-                 std::optional<Secret>* sign);
+                 std::optional<Secret>* sign, std::optional<int> bits_known);
   static Buffer open_under(const correlation::Correlation& dealt, Round& round, const at::Tensor& x,
                            const correlation::CharactersLayout& layout);
   at::Tensor zero_share(at::IntArrayRef sizes);
@@ -86,6 +87,8 @@ class AdditiveEngine final : public Engine {
   uint64_t zero_shares_ = 0;
   bool running_ = true;
 };
+
+correlation::Significant significant_bits(std::optional<int> bits_known);
 
 // The thresholds as the protocol compares with them, less a public base.
 std::vector<uint64_t> less_base(const std::vector<int64_t>& thresholds, int64_t base);

@@ -23,7 +23,8 @@ struct Hello {
   uint32_t parties;
   uint32_t precision;
   uint32_t truncation;
-  uint32_t third_party;
+  uint16_t third_party;
+  uint16_t checked;
   uint64_t nonce;     // rank 0's is the session's name
   uint8_t seed[16];   // for this pair of parties
   uint8_t dealt[16];  // from the last party when it plays the dealer: the receiver's key with it
@@ -80,6 +81,7 @@ std::vector<Hello> greet(net::Channel& channel, Hello mine, const Keys& keys) {
     if (deals(me) || deals(p)) continue;  // a dealer serves any precision
     check_same("precision", mine.precision, all[p].precision, p);
     check_same("truncation", mine.truncation, all[p].truncation, p);
+    check_same("checked", mine.checked, all[p].checked, p);
   }
   return all;
 }
@@ -111,6 +113,7 @@ void AdditiveEngine::handshake() {
   hello.precision = precision();
   hello.truncation = code(config_.truncation);
   hello.third_party = config_.third_party;
+  hello.checked = config_.checked;
   crypto::random_bytes(&hello.nonce, sizeof hello.nonce);
   const std::vector<Hello> greetings = greet(channel, hello, keys);
 

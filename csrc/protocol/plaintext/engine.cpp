@@ -48,7 +48,8 @@ Secret PlaintextEngine::shared_truncate(const Secret& a, int bits, Truncation) {
                 kShared);
 }
 
-Secret PlaintextEngine::shared_relu(const Secret& a, int shift, std::optional<Secret>* sign) {
+Secret PlaintextEngine::shared_relu(const Secret& a, int shift, std::optional<Secret>* sign,
+                                    std::optional<int>) {
   if (sign != nullptr) *sign = shared_at_least_zero(a);
   const at::Tensor low = at::bitwise_right_shift(a.share(), int64_t{shift});
   return Secret(at::clamp_min(low, 0), a.fraction_bits() - shift, kShared);

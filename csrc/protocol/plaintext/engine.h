@@ -28,7 +28,8 @@ class PlaintextEngine final : public Engine {
   Secret shared_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) override;
   Secret shared_square(const Secret& a) override;
   Secret shared_truncate(const Secret& a, int bits, Truncation kind) override;
-  Secret shared_relu(const Secret& a, int shift, std::optional<Secret>* sign) override;
+  Secret shared_relu(const Secret& a, int shift, std::optional<Secret>* sign,
+                     std::optional<int> bits_known) override;
   Secret shared_at_least_zero(const Secret& a) override;
   std::vector<Secret> shared_piecewise(const Secret& a, const Piecewise& form) override;
   std::vector<Secret> shared_series(const Secret& a, const Series& form) override;
