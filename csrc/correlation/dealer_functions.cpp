@@ -45,6 +45,22 @@ void deal_one_hot(const std::vector<const crypto::Prg*>& prgs, const OneHotLayou
   subtract_others(prgs, OneHotLayout::kValueStream, out, layout.n * layout.span);
 }
 
+void deal_points(const std::vector<const crypto::Prg*>& prgs, const crypto::Prg& secret,
+                 const PointLayout& layout, uint8_t* corrections) {
+  const Buffer masks = sum_of_streams(prgs, PointLayout::kMaskStream, layout.n);
+  Buffer seeds(layout.seed_bytes()), differences(layout.seed_bytes());
+  prgs[0]->fill(PointLayout::kSeedStream, 0, seeds.data(), layout.seed_bytes());
+  secret.fill(PointLayout::kSeedStream, 0, differences.data(), layout.seed_bytes());
+  const PointFunction function(layout.bits);
+  auto* second = reinterpret_cast<crypto::Block*>(corrections);
+  auto* words = reinterpret_cast<uint64_t*>(corrections + layout.seed_bytes());
+  const uint64_t span = uint64_t{1} << layout.bits;
+  for (size_t i = 0; i < layout.n; ++i, words += layout.words) {
+    function.make_key(masks.as<uint64_t>()[i] & (span - 1), seeds.as<crypto::Block>()[i],
+                      differences.as<crypto::Block>()[i], second + i, words);
+  }
+}
+
 }  // namespace
 
 // On top of a comparison of the differences: the one-hots of the dealer's bits.
@@ -105,6 +121,8 @@ void Dealer::deal_function(const std::vector<crypto::Prg>& streams, uint64_t ser
       return deal_tournament(prgs, secret(), d, out);
     case Kind::one_hot:
       return deal_one_hot(prgs, OneHotLayout(d.numel, d.size), out);
+    case Kind::point:
+      return deal_points(prgs, secret(), PointLayout(d.numel, static_cast<int>(d.size)), out);
     default:
       throw Error("unknown kind of correlation");
   }

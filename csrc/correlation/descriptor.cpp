@@ -102,6 +102,14 @@ Descriptor Descriptor::make_one_hot(uint64_t numel, uint64_t size) {
   return d;
 }
 
+Descriptor Descriptor::make_point(uint64_t numel, int bits) {
+  Descriptor d;
+  d.kind = Kind::point;
+  d.numel = numel;
+  d.size = bits;
+  return d;
+}
+
 uint64_t Descriptor::digest() const {
   const auto bytes = serialize();
   return crypto::digest64(bytes.data(), bytes.size());
@@ -141,6 +149,8 @@ size_t Descriptor::correction_bytes() const {
       return TournamentLayout(numel).correction_bytes;
     case Kind::one_hot:
       return OneHotLayout(numel, size).correction_bytes();
+    case Kind::point:
+      return PointLayout(numel, static_cast<int>(size)).correction_bytes();
   }
   throw Error("unknown kind of correlation");
 }

@@ -48,6 +48,7 @@ enum class Kind : uint8_t {
   equality = 8,    // see equality_layout.h
   tournament = 9,  // see selection_layout.h
   one_hot = 10,    // the same
+  point = 11,      // the same; two parties
 };
 
 struct Descriptor {
@@ -63,7 +64,7 @@ struct Descriptor {
   uint8_t degree = 0;                        // segments
   Harmonics harmonics;                       // harmonics
   Octaves octaves;                           // octaves
-  uint64_t size = 0;                         // one_hot
+  uint64_t size = 0;                         // one_hot; point: bits
 
   static Descriptor make_mask(uint64_t numel, uint32_t holders);
   static Descriptor make_bilinear(ring::BilinearMap map, MaskView left, MaskView right);
@@ -78,6 +79,7 @@ struct Descriptor {
   static Descriptor make_equality(uint64_t numel);
   static Descriptor make_tournament(uint64_t groups);
   static Descriptor make_one_hot(uint64_t numel, uint64_t size);
+  static Descriptor make_point(uint64_t numel, int bits);
 
   std::vector<uint8_t> serialize() const;
   // For bytes of a peer. Throws ProtocolError for anything that the makers above cannot produce or

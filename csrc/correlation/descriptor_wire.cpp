@@ -254,6 +254,7 @@ std::vector<uint8_t> Descriptor::serialize() const {
       w.put(numel);
       break;
     case Kind::one_hot:
+    case Kind::point:
       w.put(numel);
       w.put(size);
       break;
@@ -331,6 +332,14 @@ Descriptor Descriptor::parse(std::span<const uint8_t> bytes, int parties) {
       d.numel = reader.get_numel();
       d.size = reader.get_numel();
       if (d.size == 0) throw ProtocolError("correlation request: a one-hot of no entries");
+      break;
+    case Kind::point:
+      if (parties != 2) throw ProtocolError("correlation request: a point is for two parties");
+      d.numel = reader.get_numel();
+      d.size = reader.get<uint64_t>();
+      if (d.size < 1 || d.size > 30) {
+        throw ProtocolError(fmt::format("correlation request: {} bits; allowed are 1 to 30", d.size));
+      }
       break;
     default:
       throw ProtocolError(fmt::format("correlation request: unknown kind {}", kind));

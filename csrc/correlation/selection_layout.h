@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "correlation/comparison_layout.h"
+#include "correlation/point_function.h"
 
 namespace cryptensor::correlation {
 
@@ -50,6 +51,23 @@ struct OneHotLayout {
   size_t n, size, span;
   size_t correction_bytes() const { return 8 * n * span; }
   static constexpr uint64_t kMaskStream = 0, kValueStream = 1;
+
+  // From here on, two parties take keys of a point function instead: 46 times fewer bytes for 1024
+  // entries, for the time of hashing them.
+  static constexpr size_t kCompactSpan = 1024;
+};
+
+// The same from a key for each index: the second party's seeds, then the words that both get. The
+// second party passes those on with its masked indices.
+struct PointLayout {
+  PointLayout(size_t indices, int bits_in)
+      : n(indices), bits(bits_in), words(PointFunction::public_words(bits_in)) {}
+  size_t n;
+  int bits;
+  size_t words;  // of one key
+  size_t seed_bytes() const { return 16 * n; }
+  size_t correction_bytes() const { return seed_bytes() + 8 * n * words; }
+  static constexpr uint64_t kMaskStream = 0, kSeedStream = 1;
 };
 
 }  // namespace cryptensor::correlation

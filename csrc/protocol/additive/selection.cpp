@@ -5,6 +5,9 @@
 #include <ATen/ops/sub.h>
 #include <ATen/ops/zeros.h>
 
+#include <bit>
+#include <cstring>
+
 #include "core/buffer.h"
 #include "correlation/cpu/comparison_kernels.h"
 #include "correlation/cpu/equality_kernels.h"
@@ -16,6 +19,11 @@ namespace cryptensor::protocol::additive {
 namespace {
 
 uint64_t* words(const at::Tensor& t) { return reinterpret_cast<uint64_t*>(t.data_ptr<int64_t>()); }
+
+// The dealer's one-hot of the mask, turned by the opened index.
+void turn(const uint64_t* dealt, uint64_t opened, size_t span, size_t size, uint64_t* out) {
+  for (size_t k = 0; k < size; ++k) out[k] = dealt[(opened - k) & (span - 1)];
+}
 
 }  // namespace
 
@@ -43,6 +51,19 @@ Secret AdditiveEngine::shared_is_zero(const Secret& a) {
 Secret AdditiveEngine::shared_one_hot(const Secret& index, int64_t size) {
   const at::Tensor x = index.share().contiguous();
   const correlation::OneHotLayout layout(x.numel(), size);
+  std::vector<int64_t> sizes = x.sizes().vec();
+  sizes.push_back(size);
+  const at::Tensor out = at::empty(sizes, at::kLong);
+  if (parties() == 2 && layout.span >= correlation::OneHotLayout::kCompactSpan) {
+    one_hot_by_points(x, layout, words(out));
+  } else {
+    one_hot_by_tables(x, layout, words(out));
+  }
+  return Secret(out, 0, kShared);
+}
+
+void AdditiveEngine::one_hot_by_tables(const at::Tensor& x, const correlation::OneHotLayout& layout,
+                                       uint64_t* out) {
   Round round(links_, net::Operation::open_mask, net::DType::int64, layout.n);
   const auto dealt = provider_->take(correlation::Descriptor::make_one_hot(layout.n, layout.size));
   dealt.prg.fill(correlation::OneHotLayout::kMaskStream, 0, round.out(), 8 * layout.n);
@@ -50,23 +71,51 @@ Secret AdditiveEngine::shared_one_hot(const Secret& index, int64_t size) {
   round.send();
   const uint64_t* others = round.sum_of_others();
   Buffer scratch;
-  const auto* dealt_words = reinterpret_cast<const uint64_t*>(dealt.corrections.get());
-  if (dealt_words == nullptr) {
+  const auto* table = reinterpret_cast<const uint64_t*>(dealt.corrections.get());
+  if (table == nullptr) {
     scratch = Buffer(8 * layout.n * layout.span);
     dealt.prg.fill(correlation::OneHotLayout::kValueStream, 0, scratch.data(), scratch.size());
-    dealt_words = scratch.as<uint64_t>();
+    table = scratch.as<uint64_t>();
   }
-  std::vector<int64_t> sizes = x.sizes().vec();
-  sizes.push_back(size);
-  at::Tensor out = at::empty(sizes, at::kLong);
-  uint64_t* to = words(out);
   for (size_t i = 0; i < layout.n; ++i) {
-    const uint64_t c = round.own()[i] + others[i];
-    for (size_t k = 0; k < layout.size; ++k) {
-      *to++ = dealt_words[i * layout.span + ((c - k) & (layout.span - 1))];
-    }
+    turn(table + i * layout.span, round.own()[i] + others[i], layout.span, layout.size,
+         out + i * layout.size);
   }
-  return Secret(out, 0, kShared);
+}
+
+void AdditiveEngine::one_hot_by_points(const at::Tensor& x, const correlation::OneHotLayout& layout,
+                                       uint64_t* out) {
+  using Layout = correlation::PointLayout;
+  const Layout points(layout.n, std::countr_zero(layout.span));
+  const auto n = static_cast<int64_t>(layout.n);
+  const auto dealt = provider_->take(correlation::Descriptor::make_point(layout.n, points.bits));
+  Exchange exchange(links_, net::Operation::open_mask);
+  at::Tensor masked = at::empty({n}, at::kLong);
+  dealt.prg.fill(Layout::kMaskStream, 0, words(masked), 8 * layout.n);
+  ring::add_to(words(masked), words(x), layout.n);
+  const PartySet all = everyone(2);
+  const size_t opened = exchange.add(masked, {n}, all, all);
+  // The second party has the public words from the dealer; the first one gets no corrections.
+  at::Tensor keys;
+  Buffer seeds(points.seed_bytes());
+  if (dealt.corrections) {
+    std::memcpy(seeds.data(), dealt.corrections.get(), points.seed_bytes());
+    keys = at::empty({n * static_cast<int64_t>(points.words)}, at::kLong);
+    std::memcpy(words(keys), dealt.corrections.get() + points.seed_bytes(), 8 * keys.numel());
+  } else {
+    dealt.prg.fill(Layout::kSeedStream, 0, seeds.data(), points.seed_bytes());
+  }
+  const size_t passed_on =
+      exchange.add(keys, {n * static_cast<int64_t>(points.words)}, only(1), only(0));
+  exchange.run();
+  const uint64_t* key = words(exchange.result(passed_on));
+  const correlation::PointFunction function(points.bits);
+  Buffer table(8 * layout.span);
+  for (size_t i = 0; i < layout.n; ++i, key += points.words) {
+    function.evaluate(rank(), seeds.as<crypto::Block>()[i], key, table.as<uint64_t>());
+    turn(table.as<uint64_t>(), words(exchange.result(opened))[i], layout.span, layout.size,
+         out + i * layout.size);
+  }
 }
 
 // x: four rows of `groups` candidates. The comparison is the plain one, on all pairs; only what is
