@@ -27,7 +27,8 @@ class Operand:
 
 @dataclass(frozen=True)
 class Operation:
-    """`prepare` turns the operands into those of `apply`, and is not measured."""
+    """`prepare` turns the operands into those of `apply`, and is not measured. `relative` is the
+    part of the error that grows with the value, on top of `error`."""
 
     name: str
     operands: tuple[Operand, ...]
@@ -35,6 +36,7 @@ class Operation:
     cost: Callable = lambda engine: [NOTHING]
     error: Callable = lambda engine: (0, 0)
     prepare: Callable = lambda engine, *operands: operands
+    relative: Callable = lambda engine: 0.0
 
 
 def by_role(engine, owner: int, both: tuple[dict, dict], sender: int | None = None) -> list[dict]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 import torch
 from engines import CONFIGURATIONS, NOTHING, C, declared, enter, measured, oracle, run, to_ulps
+from function_operations import FUNCTIONS
 from operations import OPERATIONS, PUBLIC, SHARED
 
 cost = C.cost
@@ -19,7 +20,7 @@ def applies(operation, parties):
 
 CASES = [
     pytest.param(operation, *setting, id="-".join([operation.name, *map(str, setting)]))
-    for operation in OPERATIONS
+    for operation in OPERATIONS + FUNCTIONS
     for setting in SETTINGS
     if applies(operation, setting[0])
 ]
@@ -59,15 +60,17 @@ def test_operation(operation, parties, provider, precision):
         total = [sum(row[key] for row in rows) for key in ("rounds", "bytes_sent", "dealer_bytes")]
         received = sum(row["bytes_received"] for row in rows)
         promised = declared(engine, *operation.cost(engine))
-        return value, fraction_bits, tuple(total), received, promised, operation.error(engine)
+        errors = *operation.error(engine), operation.relative(engine)
+        return value, fraction_bits, tuple(total), received, promised, errors
 
     results = run(body, parties, provider, precision=precision)
     last_place = min(precision, bits)
-    for value, fraction_bits, paid, _, promised, (low, high) in results:
+    for value, fraction_bits, paid, _, promised, (low, high, relative) in results:
         assert fraction_bits == bits
         assert value.shape == expected.shape
         off = to_ulps(value, last_place) - to_ulps(expected, last_place)
-        assert low <= off.min() and off.max() <= high
+        more = relative * to_ulps(expected, last_place).abs()
+        assert (low - more <= off).all() and (off <= high + more).all()
         assert paid == promised
     assert sum(r[2][1] for r in results) == sum(r[3] for r in results)  # sent and received
 
