@@ -145,7 +145,7 @@ def refuse_insecure(settings: Settings, loopback: bool) -> None:
     """Raises ConfigError for a first-party provider that other hosts could meet."""
     if settings.provider == "first_party" and not loopback and not settings.insecure_ok:
         raise ConfigError(
-            "provider is 'first_party' between hosts, where the last party could read every "
+            "provider is 'first_party' between hosts, where every party could read every "
             "secret; it must be 'third_party', or insecure_ok must be True, or all ranks on one "
             "host"
         )

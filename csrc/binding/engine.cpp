@@ -198,6 +198,8 @@ void bind_secret(py::module_& m) {
            })
       .def("copy",
            [](const Secret& s) { return Secret(s.share().clone(), s.fraction_bits(), s.owner()); })
+      // What this party holds of the value, for a file of its own: as secret as that file.
+      .def("export_share", [](const Secret& s) { return s.share().clone(); })
       .def("reuse", [](const Secret& s) { s.store()->reused = true; })
       .def("public_value", [](const Secret& s) {
         if (!s.is_public()) throw Error("the value is secret; only reveal() opens it");
@@ -235,6 +237,8 @@ void bind_engine(py::module_& m) {
           },
           py::arg("number"), release_gil())
       .def("share", &Engine::share, release_gil())
+      .def("import_share", &Engine::import_share, py::arg("share"), py::arg("fraction_bits"),
+           py::arg("owner"))
       .def("add", &Engine::add, release_gil())
       .def("sub", &Engine::subtract, release_gil())
       .def("neg", &Engine::negate, release_gil())

@@ -45,6 +45,21 @@ Secret Engine::encode_public(const at::Tensor& values) const {
   return Secret(at::bitwise_right_shift(encoded, int64_t{precision()}), 0, kPublic);
 }
 
+Secret Engine::import_share(const at::Tensor& share, int fraction_bits, int owner) const {
+  if (share.scalar_type() != at::kLong || !share.device().is_cpu()) {
+    throw ConfigError("share: it must be an int64 tensor on the CPU");
+  }
+  if (fraction_bits < 0 || fraction_bits > fixedpoint::kMagnitudeBits) {
+    throw ConfigError(fmt::format("fraction_bits is {}; allowed are 0 to {}", fraction_bits,
+                                  fixedpoint::kMagnitudeBits));
+  }
+  if (owner < kPublic || owner >= parties()) {
+    throw ConfigError(fmt::format("owner is {}; allowed are {} (public), {} (shared) and 0 to {}",
+                                  owner, kPublic, kShared, parties() - 1));
+  }
+  return Secret(share.detach().clone().contiguous(), fraction_bits, owner);
+}
+
 at::Tensor Engine::zeros_like_share(at::IntArrayRef sizes) const {
   return at::zeros(sizes, at::kLong);
 }

@@ -81,6 +81,10 @@ class Engine {
   // Turns any operand into fresh additive shares. 0 rounds.
   virtual Secret share(const Secret& x) = 0;
 
+  // The value whose part at this party is `share`; all parties bring theirs. ConfigError for anything
+  // that no value has. 0 rounds.
+  Secret import_share(const at::Tensor& share, int fraction_bits, int owner) const;
+
   // Linear and local: 0 rounds.
   Secret add(const Secret& a, const Secret& b);
   Secret subtract(const Secret& a, const Secret& b);
