@@ -14,8 +14,10 @@ results = ct.launch(infer, model, images, parties=2)
 import torch as _torch  # noqa: F401  _C links against libraries that torch loads
 
 from . import aten, errors, functions  # noqa: F401  they fill the tables of CrypTensor
+from .aten.coin import manual_seed
 from .aten.ranges import bounded
 from .data import cryptensor
+from .io import load, load_from_party, save
 from .launch import launch, progress, simulate
 from .nn import calibrate, decrypt, encrypt
 from .profiler import reset_stats, stats
@@ -34,9 +36,13 @@ __all__ = [
     "errors",
     "init",
     "launch",
+    "load",
+    "load_from_party",
+    "manual_seed",
     "progress",
     "rank",
     "reset_stats",
+    "save",
     "shutdown",
     "simulate",
     "stats",

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Every error that cryptensor raises. All derive from Error; no message holds a secret value.
 
-RangeError, ShapeError and ConfigError are ValueErrors too; UnsupportedOperation is a
-NotImplementedError, so that code written for plain tensors can catch the class it knows.
+RangeError, ShapeError and ConfigError are ValueErrors too, UnsupportedOperation is a
+NotImplementedError and FileError an OSError, so that code written for plain tensors can catch the
+class it knows.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = [
     "ConfigError",
     "EntropyError",
     "Error",
+    "FileError",
     "PeerLost",
     "PeerTimeout",
     "ProtocolError",
@@ -46,6 +48,10 @@ class PublicSinkError(Error):
 
 class UnsupportedOperation(Error, NotImplementedError):  # noqa: N818  io's name
     """A PyTorch operation that has no secure implementation here."""
+
+
+class FileError(Error, OSError):
+    """A file of ct.save() that cannot be written, or that is missing, altered, mixed or foreign."""
 
 
 class RemoteError(Error):

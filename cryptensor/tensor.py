@@ -186,7 +186,11 @@ class CrypTensor(torch.Tensor):
         return copied
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        refuse_leak("pickling (torch.save, copy between processes)")
+        raise SecretLeakError(
+            "pickling (torch.save, copy between processes) needs the values of a secret tensor in "
+            "the clear. cryptensor.save(x, path) writes what each party holds to a file of its own "
+            "and keeps x secret; .reveal() opens the value"
+        )
 
     # NumPy then leaves `number * x` to this class instead of asking for an array.
     __array_ufunc__ = None

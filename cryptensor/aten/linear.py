@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..tensor import CrypTensor
-from .operands import engine_of, factor, handle, result_dtype, wrap
+from .operands import engine_of, factor, handle, lifted, result_dtype, wrap
 from .table import implements
 
 aten = torch.ops.aten
@@ -49,3 +49,30 @@ def linear(x: Any, weight: Any, bias: Any = None) -> CrypTensor:
     if bias is not None:
         product = engine.add(product, handle(engine, bias))
     return wrap(product, engine, result_dtype(x, weight))
+
+
+@implements(aten._trilinear.default)
+def trilinear(
+    x: Any,
+    y: Any,
+    z: Any,
+    expand_x: list[int],
+    expand_y: list[int],
+    expand_z: list[int],
+    summed: list[int],
+    unroll: int = 1,
+) -> CrypTensor:
+    """Products of three operands with their missing dimensions inserted, summed: F.bilinear.
+
+    The gradients of it are of the same kind. Cost: two products, from left to right.
+    """
+    engine = engine_of(x, y, z)
+    count = x.dim() + len(expand_x)
+    letters = [chr(ord("a") + d) for d in range(count)]
+    names = [
+        "".join(letter for d, letter in enumerate(letters) if d not in missing)
+        for missing in (expand_x, expand_y, expand_z)
+    ]
+    result = "".join(letter for d, letter in enumerate(letters) if d not in summed)
+    operands = [lifted(engine, operand) for operand in (x, y, z)]
+    return torch.einsum(f"{','.join(names)}->{result}", operands)

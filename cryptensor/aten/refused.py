@@ -34,7 +34,7 @@ _READS = {
 }
 
 _NO_ROUNDING = "Rounding needs the fraction bits of a secret, which have no protocol yet."
-_NO_TRAINING = "Random masks have no protocol yet: call model.eval() before encrypt(model)."
+_NO_SAMPLING = "Sampling by secret probabilities has no protocol yet."
 _NO_ORDER = "Use torch.sort or torch.topk; running maxima and modes have no protocol."
 
 _WITHOUT_PROTOCOL = {
@@ -53,18 +53,7 @@ _WITHOUT_PROTOCOL = {
         aten.div.Tensor_mode,
         aten.div.Scalar_mode,
     ),
-    _NO_TRAINING: (
-        aten.native_dropout.default,
-        aten.bernoulli.default,
-        aten.bernoulli.p,
-        aten.bernoulli_.float,
-        aten.rand_like.default,
-        aten.randn_like.default,
-        aten.randint_like.default,
-        aten.normal_.default,
-        aten.uniform_.default,
-        aten.multinomial.default,
-    ),
+    _NO_SAMPLING: (aten.multinomial.default,),
     _NO_ORDER: (
         aten.cummax.default,
         aten.cummin.default,

@@ -3,9 +3,35 @@
 
 Either the dispatched form asks for more than needed (max_pool with positions), or PyTorch's
 gradient would compare again what the forward pass has compared (amax, norm, maximum), or nothing is
-dispatched at all (storage accessors, the setter of .data).
+dispatched at all (storage accessors, the setter of .data, RMSprop's step).
 """
 
-from . import composed, derivatives, in_place, pooling, selection, storage
+from . import (
+    composed,
+    derivatives,
+    dropout,
+    embedding_bag,
+    in_place,
+    margin_losses,
+    optimizers,
+    packed_sequences,
+    pooling,
+    recurrent,
+    selection,
+    storage,
+)
 
-__all__ = ["composed", "derivatives", "in_place", "pooling", "selection", "storage"]
+__all__ = [
+    "composed",
+    "derivatives",
+    "dropout",
+    "embedding_bag",
+    "in_place",
+    "margin_losses",
+    "optimizers",
+    "packed_sequences",
+    "pooling",
+    "recurrent",
+    "selection",
+    "storage",
+]

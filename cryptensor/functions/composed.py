@@ -155,7 +155,7 @@ def _power(input: Any, exponent: Any, **kwargs: Any) -> Any:
     return torch.exp(exponent * torch.log(input))
 
 
-def _reduced(loss: Any, reduction: str) -> Any:
+def reduced_loss(loss: Any, reduction: str) -> Any:
     if reduction not in ("none", "mean", "sum"):
         raise ConfigError(f"reduction is {reduction!r}; it must be none, mean or sum")
     return loss if reduction == "none" else getattr(loss, reduction)()
@@ -196,8 +196,8 @@ def _smooth_l1_loss(
         reduction = torch.nn._reduction.legacy_get_string(size_average, reduce)
     difference = input - target
     if beta == 0:
-        return _reduced(difference.abs(), reduction)
-    return _reduced(_Piecewise.apply(difference, _round_corner(beta, 1.0 / beta)), reduction)
+        return reduced_loss(difference.abs(), reduction)
+    return reduced_loss(_Piecewise.apply(difference, _round_corner(beta, 1.0 / beta)), reduction)
 
 
 def _huber_loss(
@@ -206,7 +206,7 @@ def _huber_loss(
     if delta <= 0:
         raise ConfigError(f"huber_loss: delta is {delta}; it must be positive")
     loss = _Piecewise.apply(input - target, _round_corner(delta, 1.0))
-    return _reduced(loss if weight is None else loss * weight, reduction)
+    return reduced_loss(loss if weight is None else loss * weight, reduction)
 
 
 def _glu(input: Any, dim: int = -1) -> Any:

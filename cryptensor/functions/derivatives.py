@@ -115,12 +115,24 @@ def _prod(input: Any, dim: int | None = None, keepdim: bool = False, **kwargs: A
     return product.unsqueeze(dim) if keepdim else product
 
 
+def _cumprod(input: Any, dim: int, **kwargs: Any) -> Any:
+    """By doubling, where a gradient is wanted: PyTorch's formula divides by the input."""
+    if kwargs or not wants_gradient(input) or input.dim() == 0:
+        return torch.cumprod(input, dim, **kwargs)
+    products, reach = input.movedim(dim, 0), 1
+    while reach < input.shape[dim]:
+        products = torch.cat([products[:reach], products[reach:] * products[:-reach]])
+        reach *= 2
+    return products.movedim(0, dim)
+
+
 for _functions, _caught in (
     ((torch.erf, torch.Tensor.erf, torch.special.erf), _erf),
     ((torch.logsumexp, torch.Tensor.logsumexp, torch.special.logsumexp), _logsumexp),
     ((torch.maximum, torch.Tensor.maximum), maximum),
     ((torch.minimum, torch.Tensor.minimum), minimum),
     ((torch.prod, torch.Tensor.prod), _prod),
+    ((torch.cumprod, torch.Tensor.cumprod), _cumprod),
 ):
     for _function in _functions:
         FUNCTIONS[_function] = _caught

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""max_pool, whose dispatched form computes the positions of the maxima even if nobody asks."""
+"""max_pool, whose dispatched form computes the positions of the maxima even if nobody asks.
+
+And max_unpool, which puts values back to positions that are secret.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from ..aten import pooling
+from ..aten.convolution import spread
 from ..aten.operands import wants_gradient
+from ..aten.selection import is_secret
+from ..errors import UnsupportedOperation
 from ..tensor import FUNCTIONS, CrypTensor
 from .first_order import first_order
 
@@ -57,6 +64,39 @@ def _max_pool(n: int) -> Callable[..., Any]:
     return max_pool
 
 
+def _max_unpool(n: int) -> Callable[..., Any]:
+    function = getattr(torch.nn.functional, f"max_unpool{n}d")
+
+    def max_unpool(
+        input: Any,
+        indices: Any,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        output_size: Any = None,
+    ) -> Any:
+        """Cost with secret positions: a one-hot row of the output's size for each, a product."""
+        if not is_secret(indices):
+            return function(input, indices, kernel_size, stride, padding, output_size)
+        kernel = spread(kernel_size, n)
+        step = spread(stride, n) if stride else kernel
+        if any(s < k for s, k in zip(step, kernel, strict=True)):
+            raise UnsupportedOperation(
+                f"max_unpool{n}d at secret positions of overlapping windows: stride is {step}; it "
+                f"must be at least {kernel}"
+            )
+        sizes = torch.nn.functional._unpool_output_size(
+            input, kernel, step, spread(padding, n), output_size
+        )
+        flat = input.flatten(-n)
+        zeros = input.new_zeros(*flat.shape[:-1], math.prod(sizes))
+        return zeros.scatter(-1, indices.flatten(-n), flat).unflatten(-1, sizes)
+
+    return max_unpool
+
+
+for _n in (1, 2, 3):
+    FUNCTIONS[getattr(torch.nn.functional, f"max_unpool{_n}d")] = _max_unpool(_n)
 for _function, _n in (
     (torch.max_pool1d, 1),
     (torch.max_pool2d, 2),

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from ..aten.selection import is_secret, one_hot
-from ..tensor import FUNCTIONS
+from ..tensor import FUNCTIONS, CrypTensor
 
 
 def _one_hot(tensor: Any, num_classes: int = -1) -> Any:
@@ -30,6 +30,23 @@ def _take_along_dim(input: Any, indices: Any, dim: int | None = None, **kwargs: 
     return torch.gather(input.expand(of_x), dim, indices.expand(of_indices))
 
 
+def _take(input: Any, index: Any) -> Any:
+    """Its gradient would be an operation of its own, that of an index is known."""
+    return input.reshape(-1)[index]
+
+
+def _masked_select(input: Any, mask: Any, **kwargs: Any) -> Any:
+    """By a public mask; a secret one is refused, since the shape would depend on it."""
+    if kwargs or isinstance(mask, CrypTensor):
+        return torch.masked_select(input, mask, **kwargs)
+    input, mask = torch.broadcast_tensors(input, mask)
+    return input[mask]
+
+
 FUNCTIONS[F.one_hot] = _one_hot
+for _function in (torch.take, torch.Tensor.take):
+    FUNCTIONS[_function] = _take
+for _function in (torch.masked_select, torch.Tensor.masked_select):
+    FUNCTIONS[_function] = _masked_select
 for _function in (torch.take_along_dim, torch.Tensor.take_along_dim):
     FUNCTIONS[_function] = _take_along_dim

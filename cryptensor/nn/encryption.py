@@ -14,6 +14,7 @@ from .. import session
 from ..data import check_source
 from ..tensor import CrypTensor
 from .batch_norm import absorb
+from .recurrent import released_weights
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -43,20 +44,22 @@ def encrypt(module: Module, src: int = 0, in_place: bool = False) -> Module:
         inputs = [t.shape for t in plain]
     secrets = engine.input_many(inputs, src) if plain else []
     inputs.clear()  # swap_tensors wants to hold the only reference
-    for tensor, secret in zip(plain, secrets, strict=True):
-        secret.reuse()
-        _swap(tensor, CrypTensor(secret, engine, tensor.dtype))
+    with released_weights(model):
+        for tensor, secret in zip(plain, secrets, strict=True):
+            secret.reuse()
+            _swap(tensor, CrypTensor(secret, engine, tensor.dtype))
     return model
 
 
 def decrypt(module: Module, in_place: bool = False) -> Module:
     """A copy of the module with every secret opened to all parties. Cost: one reveal each."""
     model = module if in_place else copy.deepcopy(module)
-    for tensor in list(_tensors(model, set())):
-        if isinstance(tensor, CrypTensor):
-            plain = tensor.reveal()
-            assert plain is not None
-            _swap(tensor, plain)
+    with released_weights(model):
+        for tensor in list(_tensors(model, set())):
+            if isinstance(tensor, CrypTensor):
+                plain = tensor.reveal()
+                assert plain is not None
+                _swap(tensor, plain)
     return model
 
 

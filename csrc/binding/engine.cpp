@@ -163,7 +163,8 @@ void bind_costs(py::module_& parent) {
   });
   m.def("is_zero", [](size_t n, int parties) { return as_dict(cost::is_zero(n, parties)); });
   m.def("one_hot", [](size_t n, int parties, size_t size) {
-    return as_dict(cost::one_hot(n, parties, size));
+    const auto both = cost::one_hot(n, parties, size);
+    return py::make_tuple(as_dict(both.last), as_dict(both.others));
   });
   m.def("tournament",
         [](size_t groups, int parties) { return as_dict(cost::tournament(groups, parties)); });

@@ -35,8 +35,7 @@ void bind_functions(py::module_& m, py::class_<Engine, std::shared_ptr<Engine>>&
       release_gil());
   engine.def("sin_cos", &function::sin_cos, release_gil());
   engine.def("exp", &function::exp, release_gil());
-  engine.def(
-      "log", [](Engine& e, const Secret& x) { return function::log(e, x); }, release_gil());
+  engine.def("log", [](Engine& e, const Secret& x) { return function::log(e, x); }, release_gil());
   engine.def(
       "power",
       [](Engine& e, const Secret& x, double exponent) { return function::power(e, x, exponent); },

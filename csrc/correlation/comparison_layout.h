@@ -81,9 +81,9 @@ struct Part {
 };
 
 // Sizes of one comparison of n elements and the byte offsets of the fields in the corrections.
-// The bits that a sign test looks at. Of a value that is known to fit 32 bits above `first` words, the
-// words beyond say nothing, and those below are too small to matter: half of the work. A value with
-// |x| < 2^(16 first) may then get the wrong sign.
+// The bits that a sign test looks at. Of a value that is known to fit 32 bits above `first` words,
+// the words beyond say nothing, and those below are too small to matter: half of the work. A value
+// with |x| < 2^(16 first) may then get the wrong sign.
 struct Significant {
   int first = 0, words = 4;  // words: 4 or, for the modes that test a sign, 2
   bool operator==(const Significant&) const = default;

@@ -70,8 +70,7 @@ void Dealer::deal_tournament(const std::vector<const crypto::Prg*>& prgs, const 
   const Layout layout(d.numel);
   comparison_kernels().deal(layout.comparison, prgs.data(), parties(), {}, secret, corrections);
   const size_t n = Layout::kPairs * layout.padded;
-  const Buffer r =
-      sum_of_streams(prgs, static_cast<uint64_t>(ComparisonStream::mask), n);
+  const Buffer r = sum_of_streams(prgs, static_cast<uint64_t>(ComparisonStream::mask), n);
   // The comparison draws its bits a whole block at a time.
   Buffer bits(64 * layout.comparison.blocks);
   secret.fill(static_cast<uint64_t>(ComparisonStream::bit), 0, bits.data(), bits.size());
@@ -104,8 +103,9 @@ void Dealer::deal_function(const std::vector<crypto::Prg>& streams, uint64_t ser
   const auto secret = [&] { return correlation_prg(own_, serial, d.digest()); };
   switch (d.kind) {
     case Kind::comparison:
-      return comparison_kernels().deal(ComparisonLayout(d.numel, d.comparison, d.shift, d.significant),
-                                       prgs.data(), parties(), part, secret(), out);
+      return comparison_kernels().deal(
+          ComparisonLayout(d.numel, d.comparison, d.shift, d.significant), prgs.data(), parties(),
+          part, secret(), out);
     case Kind::segments:
       return segments_kernels().deal(SegmentsLayout(d.numel, d.thresholds, d.degree), prgs.data(),
                                      parties(), part, secret(), out);

@@ -338,7 +338,8 @@ Descriptor Descriptor::parse(std::span<const uint8_t> bytes, int parties) {
       d.numel = reader.get_numel();
       d.size = reader.get<uint64_t>();
       if (d.size < 1 || d.size > 30) {
-        throw ProtocolError(fmt::format("correlation request: {} bits; allowed are 1 to 30", d.size));
+        throw ProtocolError(
+            fmt::format("correlation request: {} bits; allowed are 1 to 30", d.size));
       }
       break;
     default:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Is a secret zero? With c = x + r opened, x is 0 exactly where c = r: sixteen one-hot tables of the
-// chunks of r, read at c, and ANDs of six, five and five of them. The three bits that are left are
-// opened under mask bits, and the last AND is one entry of the one-hot of those: three rounds.
+// Is a secret zero? With c = x + r opened, x is 0 exactly where c = r: sixteen one-hot tables of
+// the chunks of r, read at c, and ANDs of six, five and five of them. The three bits that are left
+// are opened under mask bits, and the last AND is one entry of the one-hot of those: three rounds.
 #pragma once
 
 #include <cstddef>

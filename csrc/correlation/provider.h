@@ -48,8 +48,8 @@ class Provider {
  protected:
   // Called at a corrected party for descriptors that have corrections.
   virtual std::shared_ptr<const uint8_t> corrections(uint64_t serial, uint64_t digest,
-                                                     const Descriptor& descriptor,
-                                                     Part part, size_t bytes) = 0;
+                                                     const Descriptor& descriptor, Part part,
+                                                     size_t bytes) = 0;
   // The blocks that this party corrects; none: it corrects nothing.
   virtual std::optional<Part> corrected_part(const Descriptor&) const {
     return corrected() ? std::optional(Part{}) : std::nullopt;

@@ -43,7 +43,8 @@ struct TournamentLayout {
   size_t values, correction_bytes;
 };
 
-// The one-hot of a secret index: entry m of the dealt vector is [r mod span = m], and with c = index
+// The one-hot of a secret index: entry m of the dealt vector is [r mod span = m], and with c =
+// index
 // + r opened, entry k of the result is entry c - k of it.
 struct OneHotLayout {
   OneHotLayout(size_t indices, size_t size_in)

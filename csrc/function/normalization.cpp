@@ -20,8 +20,8 @@ using protocol::Secret;
 
 const ring::BilinearMap kMultiply{ring::Bilinear::multiply, {}};
 
-// e^-16 is 2^-23: nothing of it is left in a result of 2^-16 after a sum of 2^16 of them... which is
-// why the sums are those of untruncated exponentials.
+// e^-16 is 2^-23: nothing of it is left in a result of 2^-16 after a sum of 2^16 of them... which
+// is why the sums are those of untruncated exponentials.
 constexpr double kReach = 16;
 constexpr int kRatioBits = 24;  // fraction bits of both factors of a quotient that is at most 1
 
@@ -34,8 +34,7 @@ Secret mean_of_rows(Engine& engine, const Secret& x) {
   const auto n = static_cast<double>(x.sizes().back());
   const Secret sum = engine.sum(x, {-1}, true);
   constexpr int kBits = 20;
-  const Secret mean =
-      engine.multiplied(sum, std::llround(std::ldexp(1 / n, kBits)), kBits);
+  const Secret mean = engine.multiplied(sum, std::llround(std::ldexp(1 / n, kBits)), kBits);
   return rounded(engine, mean, kBits);
 }
 
@@ -55,21 +54,24 @@ Exponentials exponentials(Engine& engine, const Secret& x_in, int64_t dim_in) {
   }
   const int64_t dim = dim_in < 0 ? dim_in + dims : dim_in, n = x.sizes()[dim];
   if (n < 1 || n >= 1 << 15) {
-    throw ShapeError(fmt::format("dim {} has {} elements; allowed are 1 to {}", dim_in, n,
-                                 (1 << 15) - 1));
+    throw ShapeError(
+        fmt::format("dim {} has {} elements; allowed are 1 to {}", dim_in, n, (1 << 15) - 1));
   }
   const Secret top = kept_dim(largest(engine, x, dim), dim);
   const Secret distance = engine.subtract(x, top);
   const auto reach = static_cast<int64_t>(std::ldexp(kReach, x.fraction_bits()));
   const Secret floor = engine.public_units(reach, x.fraction_bits());
-  const Secret clamped =
-      engine.subtract(engine.relu(engine.add(distance, floor)), floor);
+  const Secret clamped = engine.subtract(engine.relu(engine.add(distance, floor)), floor);
   const Secret powers = exp_of_negative(engine, clamped);
   const Secret total = engine.sum(powers, {dim}, true);
   // The largest contributes 1, and the error of its power is far below a half.
   const int bits = powers.fraction_bits();
-  return {distance, top, powers, total,
-          {int64_t{1} << (bits - 1), bits + 1 + static_cast<int>(std::bit_width(static_cast<uint64_t>(n)))}};
+  return {distance,
+          top,
+          powers,
+          total,
+          {int64_t{1} << (bits - 1),
+           bits + 1 + static_cast<int>(std::bit_width(static_cast<uint64_t>(n)))}};
 }
 
 }  // namespace
@@ -120,7 +122,8 @@ Standardized standardize(Engine& engine, const Secret& x_in, double eps) {
   const int bits = squares.fraction_bits();
   const double least = std::ldexp(n * eps, bits);
   if (!(least >= 1 && least < 0x1p58)) {
-    throw RangeError(fmt::format("eps is {}; allowed are {} and more", eps, std::ldexp(1 / n, -bits)));
+    throw RangeError(
+        fmt::format("eps is {}; allowed are {} and more", eps, std::ldexp(1 / n, -bits)));
   }
   const auto shift = static_cast<int64_t>(std::floor(least));
   PowerOptions options{Known{shift, 60}, std::sqrt(n)};
@@ -131,8 +134,7 @@ Standardized standardize(Engine& engine, const Secret& x_in, double eps) {
   const Secret inverse =
       power(engine, engine.add(squares, engine.public_units(shift, bits)), -0.5, options);
   const Secret ratio = engine.wide_product(kMultiply, centred, inverse);
-  const Secret values =
-      rounded(engine, ratio, ratio.fraction_bits() - engine.precision());
+  const Secret values = rounded(engine, ratio, ratio.fraction_bits() - engine.precision());
   return {values, mean, inverse};
 }
 

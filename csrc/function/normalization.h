@@ -16,8 +16,9 @@ protocol::Secret softmax(protocol::Engine& engine, const protocol::Secret& x, in
 protocol::Secret logsumexp(protocol::Engine& engine, const protocol::Secret& x, int64_t dim);
 protocol::Secret log_softmax(protocol::Engine& engine, const protocol::Secret& x, int64_t dim);
 
-// (x - mean) / sqrt(variance + eps) over the last dimension, with mean and 1 / sqrt(...), which keep
-// it as a dimension of size 1. The variance is the biased one, below 2^28 / n. 12 rounds. eps > 0.
+// (x - mean) / sqrt(variance + eps) over the last dimension, with mean and 1 / sqrt(...), which
+// keep it as a dimension of size 1. The variance is the biased one, below 2^28 / n. 12 rounds. eps
+// > 0.
 struct Standardized {
   protocol::Secret values, mean, inverse_deviation;
 };

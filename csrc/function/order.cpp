@@ -69,8 +69,7 @@ Candidates play_pairs(Engine& engine, const Candidates& c) {
     places.push_back(engine.select(*first, every_second(*c.places, 0), every_second(*c.places, 1)));
     if (rest > 0) places.push_back(rows(*c.places, 2 * half, rest));
   }
-  return {joined(engine, values),
-          c.places ? std::optional(joined(engine, places)) : std::nullopt};
+  return {joined(engine, values), c.places ? std::optional(joined(engine, places)) : std::nullopt};
 }
 
 // Fours; what is left over is filled up with the last, except for a single one, which waits.
@@ -111,8 +110,7 @@ Candidates play_fours(Engine& engine, const Candidates& c) {
     places.push_back(engine.add(engine.sum(moved, {0}, false), last));
     if (rest == 1) places.push_back(rows(*c.places, c.count() - 1, 1));
   }
-  return {joined(engine, values),
-          c.places ? std::optional(joined(engine, places)) : std::nullopt};
+  return {joined(engine, values), c.places ? std::optional(joined(engine, places)) : std::nullopt};
 }
 
 Candidates play_all(Engine& engine, Candidates c) {

@@ -57,9 +57,9 @@ Piecewise::Output encoded(const Engine& engine, const std::vector<Polynomial>& p
     }
   }
   if (bits > kMostBits) {
-    throw ConfigError(fmt::format(
-        "outputs: a polynomial needs {} fraction bits at precision {}; allowed are {}", bits,
-        engine.precision(), kMostBits));
+    throw ConfigError(
+        fmt::format("outputs: a polynomial needs {} fraction bits at precision {}; allowed are {}",
+                    bits, engine.precision(), kMostBits));
   }
   Piecewise::Output out{bits, {}};
   for (const Polynomial& p : pieces) {
@@ -88,7 +88,8 @@ std::vector<Secret> piecewise(Engine& engine, const Secret& x_in,
   const int bits = x.fraction_bits();
   for (const double t : thresholds) {
     const double units = std::ldexp(t, bits);
-    if (!(std::abs(units) < 0x1p62)) throw RangeError(fmt::format("thresholds: {} is too large", t));
+    if (!(std::abs(units) < 0x1p62))
+      throw RangeError(fmt::format("thresholds: {} is too large", t));
     // x >= t for encoded x: the first number that is not below t.
     form.thresholds.push_back(static_cast<int64_t>(std::ceil(units)));
   }

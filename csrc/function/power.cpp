@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <vector>
 
 #include "core/errors.h"
 #include "function/domain.h"
@@ -56,79 +57,83 @@ Secret joined(Engine& engine, const std::pair<Secret, Secret>& powers, bool wide
   return wide ? engine.add(low, powers.second) : low;
 }
 
-struct Logarithm {
-  Secret value;  // kExponentBits fraction bits
-  double least, largest;
-};
-
 // factor * log2(x) + offset, where it is above `floor`. An x <= 0 gives `end`.
 struct Scale {
   double factor, offset, end, floor;
   bool zero_allowed;  // x = 0 is within the domain, and gives `end`
 };
 
-Logarithm scaled_log2(Engine& engine, const Secret& x, const SmoothFunction& f, const Scale& scale,
-                      const std::optional<Known>& known) {
-  const double factor = scale.factor;
-  const int bits = x.fraction_bits();
-  const bool open = !known.has_value();  // to values beyond the domain
-  const Known domain = known.value_or(Known{1, std::min(bits + 32, 60)});
-  Piecewise form;
-  form.degree = 1;
-  Piecewise::Output mantissa{kWindowBits, {}}, exponent{kExponentBits, {}};
-  const auto whole_part = [&](double octaves) {
-    return std::max(factor * octaves + scale.offset, scale.floor);
-  };
-  const auto piece = [&](int segment) {
-    mantissa.coefficients.insert(mantissa.coefficients.end(),
-                                 {0, int64_t{1} << (kWindowBits - kOctaves * segment)});
-    const double octaves = kOctaves * segment - bits;
-    exponent.coefficients.insert(exponent.coefficients.end(),
-                                 {units(whole_part(octaves), kExponentBits), 0});
+// On a piece of the domain, from `from` on: x moved into the window (or a constant there, which has
+// the logarithm that the exponent lacks), and the scaled logarithm of the power of 16 that moves
+// it.
+struct Segment {
+  int64_t from;
+  int64_t constant, slope;  // at kWindowBits
+  double exponent;
+  bool outside;  // of the domain
+};
+
+constexpr int64_t kWindowStart = int64_t{1} << kWindowBits;
+constexpr int64_t kWindowEnd = int64_t{1} << (kWindowBits + kOctaves);
+
+std::vector<Segment> segments_of(const Scale& scale, int bits, const Known& domain, bool open,
+                                 bool checked) {
+  const auto exponent_of = [&](int k) {
+    return std::max(scale.factor * (kOctaves * k - bits) + scale.offset, scale.floor);
   };
   const int first = floor_log2(domain.low) / kOctaves;
-  int last = (domain.high_bits - 1) / kOctaves;
-  // Segments that end below the floor count as beyond the domain.
-  while (open && last > first && whole_part(kOctaves * last - bits) <= scale.floor) --last;
+  const int whole = (domain.high_bits - 1) / kOctaves;
+  int last = whole;
+  // Segments that end below the floor are as good as what lies beyond the domain.
+  while (open && last > first && exponent_of(last) <= scale.floor) --last;
+  std::vector<Segment> out;
+  if (open) out.push_back({0, kWindowStart, 0, scale.end, true});
+  // Only a check tells 0 from what lies below.
+  if (open && checked && scale.zero_allowed) out.push_back({0, kWindowStart, 0, scale.end, false});
+  for (int k = first; k <= last; ++k) {
+    const int64_t from = int64_t{1} << (kOctaves * k);
+    out.push_back({from, 0, kWindowStart >> (kOctaves * k), exponent_of(k), false});
+  }
+  // The last number of the domain stands for all above.
+  const int64_t end = int64_t{1} << (kOctaves * (last + 1));
+  if (open) out.push_back({end, kWindowEnd - 1, 0, exponent_of(last), last == whole});
+  return out;
+}
+
+Piecewise form_of(const std::vector<Segment>& segments, bool checks) {
+  Piecewise form{{}, 1, {{kWindowBits, {}}, {kExponentBits, {}}}};
+  if (checks) form.outputs.push_back({0, {}});
+  for (const Segment& s : segments) {
+    if (&s != segments.data()) form.thresholds.push_back(s.from);
+    const auto put = [&](int output, int64_t constant, int64_t slope) {
+      auto& coefficients = form.outputs[output].coefficients;
+      coefficients.insert(coefficients.end(), {constant, slope});
+    };
+    put(0, s.constant, s.slope);
+    put(1, units(s.exponent, kExponentBits), 0);
+    if (checks) put(2, s.outside ? 1 : 0, 0);
+  }
+  return form;
+}
+
+struct Logarithm {
+  Secret value;  // kExponentBits fraction bits
+  double least, largest;
+};
+
+Logarithm scaled_log2(Engine& engine, const Secret& x, const SmoothFunction& f, const Scale& scale,
+                      const std::optional<Known>& known) {
+  const int bits = x.fraction_bits();
+  const Known domain = known.value_or(Known{1, std::min(bits + 32, 60)});
+  const bool open = !known.has_value();  // to values beyond the domain
   const bool checks = open && engine.checked();
-  // With a domain that begins at 0, what lies below needs a piece of its own.
-  if (checks && scale.zero_allowed) {
-    form.thresholds.push_back(0);
-    mantissa.coefficients = {int64_t{1} << kWindowBits, 0};
-    exponent.coefficients = {units(scale.end, kExponentBits), 0};
-  }
-  if (open) {
-    form.thresholds.push_back(1);
-    mantissa.coefficients.insert(mantissa.coefficients.end(), {int64_t{1} << kWindowBits, 0});
-    exponent.coefficients.insert(exponent.coefficients.end(),
-                                 {units(scale.end, kExponentBits), 0});
-  }
-  for (int segment = first; segment <= last; ++segment) {
-    if (segment > first) form.thresholds.push_back(int64_t{1} << (kOctaves * segment));
-    piece(segment);
-  }
-  if (open) {
-    // The last number of the domain stands for all above.
-    const int64_t end = int64_t{1} << (kOctaves * (last + 1));
-    form.thresholds.push_back(end);
-    mantissa.coefficients.insert(mantissa.coefficients.end(),
-                                 {(int64_t{1} << (kWindowBits + kOctaves)) - 1, 0});
-    exponent.coefficients.push_back(exponent.coefficients.end()[-2]);
-    exponent.coefficients.push_back(0);
-  }
+  const auto segments = segments_of(scale, bits, domain, open, checks);
   Secret window = x, whole = x;
-  if (form.thresholds.empty()) {
-    window = engine.multiplied(x, mantissa.coefficients[1], kWindowBits - bits);
-    whole = engine.public_units(exponent.coefficients[0], kExponentBits);
+  if (segments.size() == 1) {
+    window = engine.multiplied(x, segments[0].slope, kWindowBits - bits);
+    whole = engine.public_units(units(segments[0].exponent, kExponentBits), kExponentBits);
   } else {
-    form.outputs = {mantissa, exponent};
-    if (checks) {
-      Piecewise::Output outside{0, std::vector<int64_t>(mantissa.coefficients.size(), 0)};
-      outside.coefficients.front() = 1;
-      if (last == (domain.high_bits - 1) / kOctaves) outside.coefficients.end()[-2] = 1;
-      form.outputs.push_back(std::move(outside));
-    }
-    const auto out = engine.piecewise(x, form);
+    const auto out = engine.piecewise(x, form_of(segments, checks));
     window = out[0];
     whole = out[1];
     if (checks) check_domain(engine, out[2], "x: a value is not within the domain, (0, 2^32)");
@@ -137,21 +142,23 @@ Logarithm scaled_log2(Engine& engine, const Secret& x, const SmoothFunction& f, 
   series.shape.period_bits = static_cast<uint8_t>(f.period_exponent + kWindowBits);
   series.shape.count = static_cast<uint8_t>(f.harmonics);
   series.shape.odd = f.odd;
-  series.outputs = {series_output(f.value, factor, kExponentBits)};
+  series.outputs = {series_output(f.value, scale.factor, kExponentBits)};
   const Secret fraction = engine.series(engine.multiplied(window, f.kappa, 0), series)[0];
-  const double a = whole_part(kOctaves * first - bits);
-  const double b = whole_part(kOctaves * last - bits);
-  const double below = std::min(a, b) + kOctaves * std::min(factor, 0.0);
-  const double above = std::max(a, b) + kOctaves * std::max(factor, 0.0);
-  const Secret value = engine.add(fraction, whole);
-  if (!open) return {value, below, above};
-  return {value, std::min(below, scale.end), std::max(above, scale.end)};
+  Logarithm out{engine.add(fraction, whole), segments[0].exponent, segments[0].exponent};
+  for (const Segment& s : segments) {
+    // The window adds up to kOctaves times the factor, where x is moved into it.
+    const double more = s.slope != 0 ? kOctaves * scale.factor : 0;
+    out.least = std::min({out.least, s.exponent, s.exponent + more});
+    out.largest = std::max({out.largest, s.exponent, s.exponent + more});
+  }
+  return out;
 }
 
 }  // namespace
 
-Secret exp(Engine& engine, const Secret& x) {
+Secret exp(Engine& engine, const Secret& x_in) {
   const protocol::OperationScope scope(engine.statistics(), "exp");
+  const Secret x = with_room(engine, x_in);
   const int bits = x.fraction_bits(), f = engine.precision();
   const int64_t low = units(-std::numbers::ln2 * (f + 2), bits);
   const int64_t high = units(std::numbers::ln2 * (62 - f) - 1.0 / 256, bits);
@@ -170,8 +177,7 @@ Secret exp(Engine& engine, const Secret& x) {
 Secret exp_of_negative(Engine& engine, const Secret& clamped) {
   constexpr int kBits = 56;
   const int more = kBits - clamped.fraction_bits();
-  const Secret octaves =
-      engine.multiplied(clamped, units(std::numbers::log2e, more), more);
+  const Secret octaves = engine.multiplied(clamped, units(std::numbers::log2e, more), more);
   return engine.power_of_two(octaves, narrow_powers(kBits, -4)).first;
 }
 
@@ -197,8 +203,8 @@ Secret power(Engine& engine, const Secret& x, double exponent, const PowerOption
                              {exponent, offset, end, nothing, exponent > 0}, options.known);
   const int lowest = index_below(y.least), highest = index_below(y.largest) + 1;
   const bool wide = highest - lowest >= kStep || y.largest > 16;
-  const PowerOfTwo form = wide ? wide_powers(kExponentBits, engine.precision())
-                               : narrow_powers(kExponentBits, lowest);
+  const PowerOfTwo form =
+      wide ? wide_powers(kExponentBits, engine.precision()) : narrow_powers(kExponentBits, lowest);
   return joined(engine, engine.power_of_two(y.value, form), wide, f);
 }
 
@@ -208,8 +214,7 @@ Secret reciprocal(Engine& engine, const Secret& x_in, std::optional<int> fractio
   std::optional<Secret> positive;
   const Secret above = engine.relu(x, &positive);
   const Secret magnitude = engine.subtract(engine.add(above, above), x);
-  const Secret sign =
-      engine.subtract(engine.add(*positive, *positive), engine.public_units(1, 0));
+  const Secret sign = engine.subtract(engine.add(*positive, *positive), engine.public_units(1, 0));
   PowerOptions options;
   options.fraction_bits = fraction_bits;
   return engine.wide_product({ring::Bilinear::multiply, {}}, sign,

@@ -27,15 +27,18 @@ protocol::Secret exp(protocol::Engine& engine, const protocol::Secret& x);
 protocol::Secret exp_of_negative(protocol::Engine& engine, const protocol::Secret& clamped);
 
 // ln x: 6 rounds. Error 2^-16 and two units.
-protocol::Secret log(protocol::Engine& engine, const protocol::Secret& x, const std::optional<Known>& known = {});
+protocol::Secret log(protocol::Engine& engine, const protocol::Secret& x,
+                     const std::optional<Known>& known = {});
 
 // factor * x^exponent for |exponent| <= 1: 7 rounds. 0 for x <= 0 where the exponent is positive.
-// Relative error 2^-11.6, or two units of the last place. `fraction_bits`: of the result, none: the precision.
+// Relative error 2^-11.6, or two units of the last place. `fraction_bits`: of the result, none: the
+// precision.
 struct PowerOptions {
   std::optional<Known> known = {};
   double factor = 1;
   std::optional<int> fraction_bits = {};
-  bool precise = false;  // relative error 2^-14.5, for 50 % more correlated randomness in the series
+  bool precise =
+      false;  // relative error 2^-14.5, for 50 % more correlated randomness in the series
 };
 protocol::Secret power(protocol::Engine& engine, const protocol::Secret& x, double exponent,
                        const PowerOptions& options = {});
@@ -45,8 +48,8 @@ protocol::Secret power(protocol::Engine& engine, const protocol::Secret& x, doub
 protocol::Secret reciprocal(protocol::Engine& engine, const protocol::Secret& x,
                             std::optional<int> fraction_bits = {});
 
-// x / y from 1 / y with kInverseBits, for |x / y| < 2^25: 2 rounds. The error of the reciprocal, and
-// |x| 2^-20 and one unit.
+// x / y from 1 / y with kInverseBits, for |x / y| < 2^25: 2 rounds. The error of the reciprocal,
+// and |x| 2^-20 and one unit.
 constexpr int kInverseBits = 20;
 protocol::Secret quotient(protocol::Engine& engine, const protocol::Secret& x,
                           const protocol::Secret& inverse);

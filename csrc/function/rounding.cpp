@@ -33,6 +33,11 @@ Secret rounded(Engine& engine, const Secret& x, int bits) {
   return engine.truncate(engine.add(x, engine.public_units(offset, x.fraction_bits())), bits, {});
 }
 
+Secret with_room(Engine& engine, const Secret& x) {
+  constexpr int kMostBits = 34;  // of 54 to 64 that the product with the factor may have
+  return x.fraction_bits() > kMostBits ? engine.settle(x) : x;
+}
+
 std::vector<Secret> rounded_together(Engine& engine, const std::vector<Secret>& values, int bits) {
   if (values.size() == 1) return {rounded(engine, values[0], bits)};
   std::vector<at::Tensor> shares;

@@ -36,8 +36,7 @@ Clamped clamp_to_window(Engine& engine, const SmoothFunction& f, const Secret& x
   Piecewise form{{low, high}, 1, {{bits, {low, 0, 0, 1, high, 0}}}};
   const bool lines = f.left != 0 || f.right != 0;
   if (lines) {
-    form.outputs.push_back(
-        {bits, {-low * f.left, f.left, 0, 0, -high * f.right, f.right}});
+    form.outputs.push_back({bits, {-low * f.left, f.left, 0, 0, -high * f.right, f.right}});
   }
   auto out = engine.piecewise(x, form);
   return {out[0], lines ? std::optional(out[1]) : std::nullopt};
@@ -46,7 +45,8 @@ Clamped clamp_to_window(Engine& engine, const SmoothFunction& f, const Secret& x
 // The value, and the derivative if it is asked for.
 std::vector<Secret> evaluate(Engine& engine, const SmoothFunction& f, const Secret& x_in,
                              bool with_derivative) {
-  const Secret x = f.left != 0 || f.right != 0 ? engine.settle(x_in) : x_in;
+  const bool lines = f.left != 0 || f.right != 0;
+  const Secret x = lines ? engine.settle(x_in) : with_room(engine, x_in);
   const Clamped clamped = clamp_to_window(engine, f, x);
   const int bits = series_bits(engine), x_bits = x.fraction_bits();
   Series form;
@@ -96,15 +96,16 @@ std::pair<Secret, Secret> smooth_with_derivative(Engine& engine, const SmoothFun
   return {std::move(out[0]), std::move(out[1])};
 }
 
-std::pair<Secret, Secret> sin_cos(Engine& engine, const Secret& x) {
+std::pair<Secret, Secret> sin_cos(Engine& engine, const Secret& x_in) {
   const protocol::OperationScope scope(engine.statistics(), "sin_cos");
+  const Secret x = with_room(engine, x_in);
   // In units of 2^-64 of a turn, whole turns vanish by themselves.
   const int64_t turns = units(0.5 / std::numbers::pi, 64 - x.fraction_bits());
   const int bits = series_bits(engine);
   const int64_t one = int64_t{1} << (bits - correlation::kWaveBits);
   const Series form{{64, 1, false}, {{bits, 0, {0}, {one}}, {bits, 0, {one}, {0}}}};
   auto out = rounded_together(engine, engine.series(engine.multiplied(x, turns, 0), form),
-                               bits - engine.precision());
+                              bits - engine.precision());
   return {std::move(out[0]), std::move(out[1])};
 }
 

@@ -16,8 +16,8 @@ struct Coefficients {
   double error = 0;  // proven by tools/fit_functions.py, for all real x
 };
 
-// linear * x + series(x) in [low, high), of period 2^period_exponent / kappa; beyond it a line of the
-// slope left or right that continues the value at the end. The derivative has neither line.
+// linear * x + series(x) in [low, high), of period 2^period_exponent / kappa; beyond it a line of
+// the slope left or right that continues the value at the end. The derivative has neither line.
 struct SmoothFunction {
   const char* name;
   double low, high;

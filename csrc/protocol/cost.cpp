@@ -2,6 +2,7 @@
 #include "protocol/cost.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "correlation/equality_layout.h"
 #include "correlation/selection_layout.h"
@@ -77,8 +78,16 @@ Cost is_zero(size_t n, int parties) {
   return {layout.kRounds, layout.opened_bytes() * (parties - 1), layout.correction_bytes};
 }
 
-Cost one_hot(size_t n, int parties, size_t size) {
-  return {1, 8 * n * (parties - 1), correlation::OneHotLayout(n, size).correction_bytes()};
+ByParty one_hot(size_t n, int parties, size_t size) {
+  const correlation::OneHotLayout table(n, size);
+  const uint64_t opened = 8 * n * (parties - 1);
+  if (parties > 2 || table.span < correlation::OneHotLayout::kCompactSpan) {
+    const Cost both{1, opened, table.correction_bytes()};
+    return {both, both};
+  }
+  const correlation::PointLayout point(n, std::countr_zero(table.span));
+  const uint64_t dealt = point.correction_bytes();
+  return {{1, opened + 8 * n * point.words, dealt}, {1, opened, dealt}};
 }
 
 Cost tournament(size_t groups, int parties) {

@@ -61,8 +61,12 @@ Cost power_of_two(size_t n, int parties, int entries);
 // [x = 0]: 3 rounds, 8 bytes and 19 bits; corrections 96 bytes and 109 bits.
 Cost is_zero(size_t n, int parties);
 // n indices into `size` entries: 1 round, 8 bytes; corrections 8 for each entry of the next power
-// of two, which is 8 at least.
-Cost one_hot(size_t n, int parties, size_t size);
+// of two, which is 8 at least. Two parties expand many entries from keys instead: corrections 16
+// bytes and the words of a key, which the last party passes on.
+struct ByParty {
+  Cost last, others;
+};
+ByParty one_hot(size_t n, int parties, size_t size);
 // Six comparisons for each group of four: 4 rounds, 73.5 bytes.
 Cost tournament(size_t groups, int parties);
 

@@ -251,7 +251,8 @@ Secret Engine::relu(const Secret& a, std::optional<Secret>* sign, std::optional<
   OperationScope scope(statistics_, "relu");
   std::optional<int> bits_known;
   if (bound) {
-    if (!(*bound > 0 && std::isfinite(*bound))) throw RangeError(fmt::format("bound is {}; it must be finite and above 0", *bound));
+    if (!(*bound > 0 && std::isfinite(*bound)))
+      throw RangeError(fmt::format("bound is {}; it must be finite and above 0", *bound));
     bits_known = static_cast<int>(std::ceil(std::log2(*bound))) + a.fraction_bits();
   }
   return shared_relu(a, shift, sign, bits_known);

@@ -81,8 +81,8 @@ class Engine {
   // Turns any operand into fresh additive shares. 0 rounds.
   virtual Secret share(const Secret& x) = 0;
 
-  // The value whose part at this party is `share`; all parties bring theirs. ConfigError for anything
-  // that no value has. 0 rounds.
+  // The value whose part at this party is `share`; all parties bring theirs. ConfigError for
+  // anything that no value has. 0 rounds.
   Secret import_share(const at::Tensor& share, int fraction_bits, int owner) const;
 
   // Linear and local: 0 rounds.
@@ -116,8 +116,8 @@ class Engine {
   Secret truncate(const Secret& a, int bits, std::optional<Truncation> kind);
 
   // max(x, 0), truncated in the same rounds. With `sign`, also [x >= 0] with no fraction bits. With
-  // `bound`, |x| < bound is taken as known: the significant bits alone are compared, which is half of
-  // the work for a bound up to 2^(31 - precision). Beyond the bound the result is wrong.
+  // `bound`, |x| < bound is taken as known: the significant bits alone are compared, which is half
+  // of the work for a bound up to 2^(31 - precision). Beyond the bound the result is wrong.
   Secret relu(const Secret& a, std::optional<Secret>* sign = nullptr,
               std::optional<double> bound = std::nullopt);
   Secret at_least_zero(const Secret& a);

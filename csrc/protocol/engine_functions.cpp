@@ -25,12 +25,12 @@ void check(const Piecewise& form) {
     }
   }
   if (form.degree < 0 || form.degree > correlation::kMaxDegree) {
-    throw ConfigError(fmt::format("degree is {}; allowed are 0 to {}", form.degree,
-                                  correlation::kMaxDegree));
+    throw ConfigError(
+        fmt::format("degree is {}; allowed are 0 to {}", form.degree, correlation::kMaxDegree));
   }
   if (form.outputs.empty() || form.outputs.size() > correlation::kMaxForms) {
-    throw ConfigError(fmt::format("outputs: {} are given; allowed are 1 to {}",
-                                  form.outputs.size(), correlation::kMaxForms));
+    throw ConfigError(fmt::format("outputs: {} are given; allowed are 1 to {}", form.outputs.size(),
+                                  correlation::kMaxForms));
   }
   for (const auto& output : form.outputs) {
     if (output.coefficients.size() != (k + 1) * (form.degree + 1)) {

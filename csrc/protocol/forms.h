@@ -27,7 +27,7 @@ struct Series {
   correlation::Harmonics shape;
   struct Output {
     int fraction_bits;
-    int64_t constant;                      // at fraction_bits
+    int64_t constant;                     // at fraction_bits
     std::vector<int64_t> cosines, sines;  // at fraction_bits - correlation::kWaveBits
   };
   std::vector<Output> outputs;

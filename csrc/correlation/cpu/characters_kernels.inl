@@ -12,9 +12,7 @@ CT_INLINE Signed load_signed(const int64_t* from) {
   __builtin_memcpy(&out, from, 64);
   return out;
 }
-CT_INLINE void store_signed(int64_t* to, const Signed& value) {
-  __builtin_memcpy(to, &value, 64);
-}
+CT_INLINE void store_signed(int64_t* to, const Signed& value) { __builtin_memcpy(to, &value, 64); }
 
 struct Wave {
   Signed cosine, sine;
@@ -74,8 +72,7 @@ class Harmonic {
   }
   CT_INLINE Wave at(size_t i) const { return {load_signed(cosine + i), load_signed(sine + i)}; }
   CT_INLINE Wave next(size_t i) {
-    const Wave wave =
-        turned(at(i), {load_signed(step_cosine_ + i), load_signed(step_sine_ + i)});
+    const Wave wave = turned(at(i), {load_signed(step_cosine_ + i), load_signed(step_sine_ + i)});
     put(cosine, sine, i, wave);
     return wave;
   }
@@ -134,8 +131,7 @@ void harmonics(const CharactersShare& share, const Harmonics& shape, const uint6
     const size_t n = layout.count_in_block(block);
     Harmonic wave(shape, opened + kBlock * block, n);
     for (size_t o = 0; o < forms.size(); ++o) {
-      const uint64_t constant =
-          share.adds_constants ? static_cast<uint64_t>(forms[o].constant) : 0;
+      const uint64_t constant = share.adds_constants ? static_cast<uint64_t>(forms[o].constant) : 0;
       std::fill_n(sums.data() + kBlock * o, n, constant);
     }
     for (int h = 0; h < shape.count; ++h) {
@@ -203,8 +199,8 @@ void octaves(const CharactersShare& share, const Octaves& shape, const uint64_t*
 }
 
 // The value of the mask.
-void expand_mask(const crypto::Prg* const* prgs, int parties, size_t block, size_t n,
-                 uint64_t* out, uint64_t* scratch) {
+void expand_mask(const crypto::Prg* const* prgs, int parties, size_t block, size_t n, uint64_t* out,
+                 uint64_t* scratch) {
   const auto stream = static_cast<uint64_t>(CharacterStream::mask);
   prgs[0]->fill(stream, 64 * block, out, 8 * n);
   for (int p = 1; p < parties; ++p) {
@@ -260,10 +256,10 @@ void deal_octaves(const CharactersLayout& layout, const Octaves& shape,
       // 2^-low = 2^(step - low) / 2^step, with an exponent that is not negative.
       const Plane mask = load(r + i, 8), rest = low_end - (mask & (low_end - 1));
       const Plane octave = rest >> shape.fraction_bits;
-      const Signed shift = reinterpret_cast<const Signed&>(octave) - shape.step() + shape.scale -
-                           kWaveBits;
-      store(value + i,
-            shifted(mantissa(tables, rest << (64 - shape.fraction_bits) >> 32), shift), 8);
+      const Signed shift =
+          reinterpret_cast<const Signed&>(octave) - shape.step() + shape.scale - kWaveBits;
+      store(value + i, shifted(mantissa(tables, rest << (64 - shape.fraction_bits) >> 32), shift),
+            8);
       store(place + i, mask >> shape.low_bits & (entries - 1), 8);
     }
     for (uint64_t m = 0; m < entries; ++m) {

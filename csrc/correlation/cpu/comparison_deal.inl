@@ -40,7 +40,8 @@ void deal_tables(const DealtBlock& d, const uint64_t* r, uint8_t* corrections, u
       Lanes entries;
       uint16_t* at = tables + 32 * (Tree::kChunks * q + c);
       __builtin_memcpy(&entries, at, 64);
-      entries ^= place_of(words[c / 4], c % 4, kWords > 1 && c == Tree::kChunks - 1) - ones;  // bit j set for j < r_c
+      entries ^= place_of(words[c / 4], c % 4, kWords > 1 && c == Tree::kChunks - 1) -
+                 ones;  // bit j set for j < r_c
       __builtin_memcpy(at, &entries, 64);
     }
     if constexpr (kWords > 1) top[q] = top_bits(words[kWords - 1]);
@@ -166,8 +167,9 @@ void pick(const ComparisonShare& share, const ComparisonState& state, const uint
 void combine(const ComparisonShare& share, const ComparisonState& state, const uint64_t* own,
              const uint64_t* others, uint64_t* out) {
   const int chunks = share.layout->chunks;
-  const auto run =
-      chunks == 16 ? combine_level1<4> : chunks == 8 ? combine_level1<2> : combine_level1<1>;
+  const auto run = chunks == 16  ? combine_level1<4>
+                   : chunks == 8 ? combine_level1<2>
+                                 : combine_level1<1>;
   run(share, state, own, others, out);
 }
 

@@ -22,8 +22,8 @@ CT_INLINE size_t count_in_block(const ComparisonLayout& layout, size_t block) {
   return left < kBlock ? left : kBlock;
 }
 
-// The words that are compared: all of the element, two of them, or its low `shift` bits moved to the
-// top of one word.
+// The words that are compared: all of the element, two of them, or its low `shift` bits moved to
+// the top of one word.
 template <int kWords>
 CT_INLINE void compared_words(const ComparisonLayout& layout, const uint64_t* elements,
                               Lanes* words) {
@@ -179,8 +179,8 @@ void finish_level2(const ComparisonShare& share, const ComparisonState& state, c
         field(share, Stream::level2_products, layout.level2, b, Tree::kProducts2, products);
     Plane less, unused;
     run_node<Node<kWords, false>>(own + kWordsPerBlock * b * Tree::kOpened2,
-                             others + kWordsPerBlock * b * Tree::kOpened2, masks, product,
-                             state.hidden + kWordsPerBlock * b * kWords, one, w, less, unused);
+                                  others + kWordsPerBlock * b * Tree::kOpened2, masks, product,
+                                  state.hidden + kWordsPerBlock * b * kWords, one, w, less, unused);
     put_result_bit<kWords>(share, state, b, less, out);
   }
 }

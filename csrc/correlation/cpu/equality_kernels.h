@@ -14,7 +14,7 @@ struct EqualityShare {
   const crypto::Prg* prg;
   const uint8_t* corrections;  // null: the corrected fields are expanded from the PRG as well
   Part part;                   // the blocks that `corrections` has; the others are expanded
-  bool adds_constants;  // exactly one party does
+  bool adds_constants;         // exactly one party does
   bool corrects(size_t block) const { return corrections != nullptr && part.has(block); }
 };
 

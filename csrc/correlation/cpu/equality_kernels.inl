@@ -77,8 +77,8 @@ void pick(const EqualityShare& share, const uint64_t* own, const uint64_t* other
     const size_t count = std::min(kBlock, layout.n - kBlock * b);
     for (size_t i = 0; i < count; ++i) opened[i] = own[kBlock * b + i] + others[kBlock * b + i];
     for (size_t i = count; i < static_cast<size_t>(64 * w); ++i) opened[i] = 0;
-    const auto* table = reinterpret_cast<const uint16_t*>(field(
-        share, static_cast<uint64_t>(Stream::tables), layout.tables, b, 256, scratch));
+    const auto* table = reinterpret_cast<const uint16_t*>(
+        field(share, static_cast<uint64_t>(Stream::tables), layout.tables, b, 256, scratch));
     for (int q = 0; q < 2 * w; ++q) {
       Lanes words[4];
       split_words(opened + 32 * q, words);
@@ -107,8 +107,7 @@ void combine(const EqualityShare& share, const uint64_t* own, const uint64_t* ot
   for (size_t b = 0; b < layout.blocks; ++b) {
     const int w = layout.words_in_block(b);
     fill(*share.prg, Stream::level1_masks, 16 * b, masks1, 8 * 16 * w);
-    fill(*share.prg, Stream::level2_masks, Layout::kOpened2 * b, masks2,
-         8 * Layout::kOpened2 * w);
+    fill(*share.prg, Stream::level2_masks, Layout::kOpened2 * b, masks2, 8 * Layout::kOpened2 * w);
     const uint64_t* products = field(share, static_cast<uint64_t>(Stream::level1_products), 0, b,
                                      Layout::kProducts1, scratch);
     const size_t at = kWordsPerBlock * b * 16;
@@ -139,8 +138,7 @@ void finish(const EqualityShare& share, const uint64_t* own, const uint64_t* oth
     const uint64_t* value[Layout::kValues];
     for (int k = 0; k < Layout::kValues; ++k) {
       value[k] = field(share, static_cast<uint64_t>(Stream::values) + k,
-                       layout.values + 8 * layout.padded * k, b, 64,
-                       scratch.data() + kBlock * k);
+                       layout.values + 8 * layout.padded * k, b, 64, scratch.data() + kBlock * k);
     }
     const size_t at = kWordsPerBlock * b * Layout::kOpened2;
     const size_t count = std::min(kBlock, layout.n - kBlock * b);
@@ -180,8 +178,7 @@ void deal(const Layout& layout, const crypto::Prg* const* prgs, int parties, Par
   for (size_t b = part.first; b < layout.blocks; b += part.step) {
     const int w = layout.words_in_block(b);
     gather<false>(prgs, parties, stream(Stream::mask), 64 * b, 64 * w, r, scratch);
-    auto* table_words =
-        reinterpret_cast<uint64_t*>(corrections + layout.tables) + kBlock * 4 * b;
+    auto* table_words = reinterpret_cast<uint64_t*>(corrections + layout.tables) + kBlock * 4 * b;
     gather<true>(prgs, parties - 1, stream(Stream::tables), 256 * b, 256 * w, table_words, scratch);
     for (int q = 0; q < 2 * w; ++q) {
       Lanes words[4];
@@ -218,7 +215,8 @@ void deal(const Layout& layout, const crypto::Prg* const* prgs, int parties, Par
       gather<false>(prgs, parties - 1, stream(Stream::values) + k, 64 * b, 64 * w, out, scratch);
       for (int i = 0; i < 64 * w; i += 8) {
         Plane entry{};
-        for (int bit = 0; bit < Layout::kNodes; ++bit) entry |= spread(bytes[8 * bit * w + i / 8]) << bit;
+        for (int bit = 0; bit < Layout::kNodes; ++bit)
+          entry |= spread(bytes[8 * bit * w + i / 8]) << bit;
         const auto here = entry == k;
         store(out + i, (reinterpret_cast<const Plane&>(here) & 1) - load(out + i, 8), 8);
       }

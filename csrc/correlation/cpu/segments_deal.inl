@@ -23,7 +23,8 @@ CT_INLINE void gather(const DealtBlock& d, int parties, Stream stream, size_t li
 
 void deal_tables(const DealtBlock& d, const uint64_t* r, uint8_t* corrections, uint64_t* scratch,
                  uint32_t* top) {
-  auto* tables = reinterpret_cast<uint16_t*>(corrections + d.layout->tables) + kBlock * 16 * d.block;
+  auto* tables =
+      reinterpret_cast<uint16_t*>(corrections + d.layout->tables) + kBlock * 16 * d.block;
   gather<true>(d, d.parties - 1, Stream::tables, 256, reinterpret_cast<uint64_t*>(tables), scratch);
   const Lanes ones = Lanes{} + 1;
   for (int q = 0; q < 2 * d.words; ++q) {

@@ -22,8 +22,7 @@ correlation::Significant significant_bits(std::optional<int> bits_known) {
 Secret AdditiveEngine::compare(const Secret& a, Comparison mode, int shift,
                                std::optional<Secret>* sign, std::optional<int> bits_known) {
   const at::Tensor x = a.share().contiguous();
-  const correlation::ComparisonLayout layout(x.numel(), mode, shift,
-                                             significant_bits(bits_known));
+  const correlation::ComparisonLayout layout(x.numel(), mode, shift, significant_bits(bits_known));
   // All receives first: a Gloo send waits until the peer has announced its receive.
   Round masked(links_, net::Operation::compare, net::DType::int64, layout.n);
   Round level1(links_, net::Operation::compare, net::DType::bits, layout.words * layout.opened1);
@@ -34,8 +33,8 @@ Secret AdditiveEngine::compare(const Secret& a, Comparison mode, int shift,
   }
   Round bit(links_, net::Operation::compare, net::DType::bits, layout.words);
 
-  const auto dealt =
-      provider_->take(correlation::Descriptor::make_comparison(layout.n, mode, shift, layout.significant));
+  const auto dealt = provider_->take(
+      correlation::Descriptor::make_comparison(layout.n, mode, shift, layout.significant));
   const correlation::ComparisonShare share{&layout, &dealt.prg, dealt.corrections.get(), dealt.part,
                                            adds_constants()};
   Buffer opened(8 * layout.padded), hidden(8 * layout.words * (layout.chunks / 4)),

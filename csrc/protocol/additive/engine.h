@@ -77,8 +77,10 @@ class AdditiveEngine final : public Engine {
                  std::optional<Secret>* sign, std::optional<int> bits_known);
   static Buffer open_under(const correlation::Correlation& dealt, Round& round, const at::Tensor& x,
                            const correlation::CharactersLayout& layout);
-  void one_hot_by_tables(const at::Tensor& x, const correlation::OneHotLayout& layout, uint64_t* out);
-  void one_hot_by_points(const at::Tensor& x, const correlation::OneHotLayout& layout, uint64_t* out);
+  void one_hot_by_tables(const at::Tensor& x, const correlation::OneHotLayout& layout,
+                         uint64_t* out);
+  void one_hot_by_points(const at::Tensor& x, const correlation::OneHotLayout& layout,
+                         uint64_t* out);
   at::Tensor zero_share(at::IntArrayRef sizes);
   at::Tensor mask_share(const correlation::MaskName& mask, at::IntArrayRef sizes) const;
   bool adds_constants() const { return rank() == 0; }

@@ -35,7 +35,8 @@ correlation::SegmentsForm segments_form(const Piecewise& form, const Piecewise::
   made.base = shifted_polynomial(output.coefficients.data(), form.degree, base);
   std::vector<uint64_t> below = made.base;
   for (size_t j = 1; j <= form.thresholds.size(); ++j) {
-    const auto piece = shifted_polynomial(output.coefficients.data() + j * terms, form.degree, base);
+    const auto piece =
+        shifted_polynomial(output.coefficients.data() + j * terms, form.degree, base);
     for (int i = 0; i < terms; ++i) made.steps.push_back(piece[i] - below[i]);
     below = piece;
   }
@@ -117,8 +118,7 @@ std::vector<Secret> AdditiveEngine::shared_series(const Secret& a, const Series&
   const at::Tensor x = a.share().contiguous();
   const correlation::CharactersLayout layout(x.numel());
   Round round(links_, net::Operation::open_mask, net::DType::int64, layout.n);
-  const auto dealt =
-      provider_->take(correlation::Descriptor::make_harmonics(layout.n, form.shape));
+  const auto dealt = provider_->take(correlation::Descriptor::make_harmonics(layout.n, form.shape));
   const Buffer opened = open_under(dealt, round, x, layout);
 
   std::vector<Secret> out;

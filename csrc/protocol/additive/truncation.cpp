@@ -126,8 +126,8 @@ Secret AdditiveEngine::truncate_opened(const Secret& a, int f) {
 
 // The floor needs the borrow of the low bits, a comparison of 16 bits; more are taken in two steps.
 Secret AdditiveEngine::truncate_exact(const Secret& a, int f) {
-  const Secret first = compare(a, correlation::Comparison::low_bits, std::min(f, 16), nullptr,
-                               std::nullopt);
+  const Secret first =
+      compare(a, correlation::Comparison::low_bits, std::min(f, 16), nullptr, std::nullopt);
   return f > 16 ? truncate_exact(first, f - 16) : first;
 }
 
