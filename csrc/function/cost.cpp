@@ -144,7 +144,7 @@ Cost exp(const Session& session, size_t n) {
   const int p = session.precision;
   const double ln2 = std::numbers::ln2;
   return Total(session)
-      .piecewise(n, {units(-ln2 * (p + 2), p), units(ln2 * (62 - p) - 1.0 / 256, p)})
+      .piecewise(n, {units(-ln2 * (p + 2), p), units(ln2 * (62 - p) - 1.0 / 8192, p)})
       .add(primitive::power_of_two(n, session.parties, 16))
       .truncate(n, 36 - p);
 }

@@ -20,9 +20,8 @@ using protocol::Secret;
 
 const ring::BilinearMap kMultiply{ring::Bilinear::multiply, {}};
 
-// e^-16 is 2^-23: nothing of it is left in a result of 2^-16 after a sum of 2^16 of them... which
-// is why the sums are those of untruncated exponentials.
-constexpr double kReach = 16;
+// e^-24 is 2^-34: 2^15 of them do not show in a sum.
+constexpr double kReach = 24;
 constexpr int kRatioBits = 24;  // fraction bits of both factors of a quotient that is at most 1
 
 Secret kept_dim(const Secret& x, int64_t dim) {

@@ -12,7 +12,7 @@ namespace cryptensor::function {
 // Along `dim`, for fewer than 2^15 elements. A maximum, an exponential and one reciprocal a row: 14
 // rounds and those of the maximum. Error 2^-14.
 protocol::Secret softmax(protocol::Engine& engine, const protocol::Secret& x, int64_t dim);
-// max + ln(sum of e^(x - max)); `dim` is removed. Error 2^-15 and the maximum's unit.
+// max + ln(sum of e^(x - max)); `dim` is removed. Error 2^-14.
 protocol::Secret logsumexp(protocol::Engine& engine, const protocol::Secret& x, int64_t dim);
 protocol::Secret log_softmax(protocol::Engine& engine, const protocol::Secret& x, int64_t dim);
 

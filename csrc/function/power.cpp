@@ -161,7 +161,7 @@ Secret exp(Engine& engine, const Secret& x_in) {
   const Secret x = with_room(engine, x_in);
   const int bits = x.fraction_bits(), f = engine.precision();
   const int64_t low = units(-std::numbers::ln2 * (f + 2), bits);
-  const int64_t high = units(std::numbers::ln2 * (62 - f) - 1.0 / 256, bits);
+  const int64_t high = units(std::numbers::ln2 * (62 - f) - 1.0 / 8192, bits);
   Piecewise form{{low, high}, 1, {{bits, {low, 0, 0, 1, high, 0}}}};
   if (engine.checked()) form.outputs.push_back({0, {0, 0, 0, 0, 1, 0}});
   const auto clamped = engine.piecewise(x, form);
@@ -178,7 +178,7 @@ Secret exp_of_negative(Engine& engine, const Secret& clamped) {
   constexpr int kBits = 56;
   const int more = kBits - clamped.fraction_bits();
   const Secret octaves = engine.multiplied(clamped, units(std::numbers::log2e, more), more);
-  return engine.power_of_two(octaves, narrow_powers(kBits, -4)).first;
+  return engine.power_of_two(octaves, narrow_powers(kBits, -5)).first;
 }
 
 Secret log(Engine& engine, const Secret& x, const std::optional<Known>& known) {
@@ -201,7 +201,9 @@ Secret power(Engine& engine, const Secret& x, double exponent, const PowerOption
   const double end = exponent > 0 ? nothing : -exponent * bits + offset;
   const auto y = scaled_log2(engine, x, smooth_function(options.precise ? "log2" : "log2_coarse"),
                              {exponent, offset, end, nothing, exponent > 0}, options.known);
-  const int lowest = index_below(y.least), highest = index_below(y.largest) + 1;
+  // The error of the logarithm must not reach the next index: it would be read as one far away.
+  constexpr double kMargin = 1.0 / 1024;
+  const int lowest = index_below(y.least - kMargin), highest = index_below(y.largest + kMargin) + 1;
   const bool wide = highest - lowest >= kStep || y.largest > 16;
   const PowerOfTwo form =
       wide ? wide_powers(kExponentBits, engine.precision()) : narrow_powers(kExponentBits, lowest);

@@ -20,10 +20,12 @@ struct Known {
   int high_bits;
 };
 
-// e^x: 6 rounds. 2^(62 - precision) from ln of that on, 0 below -ln 2 (precision + 2). Relative
-// error 2^-13, or 2^-(precision + 1) where that is larger, and two units of the last place.
+// The absolute error of a power or exponential is never below 2^-16.5, whatever the precision.
+
+// e^x: 6 rounds. 2^(62 - precision) less 2^-12 of it from ln of that on, 0 below -ln 2 (precision +
+// 2). Relative error 2^-12, and two units of the last place.
 protocol::Secret exp(protocol::Engine& engine, const protocol::Secret& x);
-// The same of x <= 0, untruncated, with absolute error 2^-22: 1 round behind a clamp at -16.
+// The same of x <= 0, untruncated, with absolute error 2^-22: 1 round behind a clamp at -24.
 protocol::Secret exp_of_negative(protocol::Engine& engine, const protocol::Secret& clamped);
 
 // ln x: 6 rounds. Error 2^-16 and two units.
@@ -31,14 +33,13 @@ protocol::Secret log(protocol::Engine& engine, const protocol::Secret& x,
                      const std::optional<Known>& known = {});
 
 // factor * x^exponent for |exponent| <= 1: 7 rounds. 0 for x <= 0 where the exponent is positive.
-// Relative error 2^-11.6, or two units of the last place. `fraction_bits`: of the result, none: the
+// Relative error 2^-11.6, and two units of the last place. `fraction_bits`: of the result, none: the
 // precision.
 struct PowerOptions {
   std::optional<Known> known = {};
   double factor = 1;
   std::optional<int> fraction_bits = {};
-  bool precise =
-      false;  // relative error 2^-14.5, for 50 % more correlated randomness in the series
+  bool precise = false;  // relative error 2^-14.5, for 50 % more of the series' randomness
 };
 protocol::Secret power(protocol::Engine& engine, const protocol::Secret& x, double exponent,
                        const PowerOptions& options = {});

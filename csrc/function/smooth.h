@@ -20,7 +20,7 @@ std::pair<protocol::Secret, protocol::Secret> smooth_with_derivative(protocol::E
                                                                      const SmoothFunction& f,
                                                                      const protocol::Secret& x);
 
-// sin and cos for |x| < 2^30: 2 rounds. Error 2^-15 and |x| 2^-40.
+// sin and cos for |x| < 2^30: 2 rounds. Error 2^-15 and |x| 2^-38.
 std::pair<protocol::Secret, protocol::Secret> sin_cos(protocol::Engine& engine,
                                                       const protocol::Secret& x);
 

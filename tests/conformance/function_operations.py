@@ -320,12 +320,17 @@ def choices() -> list[Operation]:
     }
     return [
         *(Operation(name, (A,), apply, of) for name, (apply, of) in exact.items()),
-        Operation(
-            "one_hot",
-            (A,),
-            lambda e, i: e.one_hot(i, 9),
-            lambda e: [cost.one_hot(N, e.parties, 9)],
-            prepare=indices,
+        *(
+            Operation(
+                f"one_hot_{size}",
+                (A,),
+                lambda e, i, size=size: e.one_hot(i, size),
+                lambda e, size=size: [
+                    cost.one_hot(N, e.parties, size)[e.rank != e.parties - 1],
+                ],
+                prepare=indices,
+            )
+            for size in (9, 1000)
         ),
         Operation(
             "unsort",

@@ -65,8 +65,8 @@ def within(y: torch.Tensor, reference: torch.Tensor, bound, x: torch.Tensor) -> 
 
 
 def relative(reference: torch.Tensor, precision: int, bar: float = BAR) -> torch.Tensor:
-    """`bar` of the value, or two units where that is larger."""
-    return (bar * reference.abs()).clamp(min=2 * 2.0**-precision)
+    """`bar` of the value, or two units where that is larger, and never below 2^-16.5."""
+    return (bar * reference.abs()).clamp(min=max(2 * 2.0**-precision, 2.0**-16.5))
 
 
 @each_setting
@@ -101,8 +101,8 @@ def test_sine_and_cosine(setting):
     bound = max(BAR, 2 * 2.0**-precision)
     within(sine, x.sin(), bound, x)
     within(cosine, x.cos(), bound, x)
-    # What the header promises: 2^-15 (or two units) and |x| 2^-40.
-    promised = max(2.0**-15, 2 * 2.0**-precision) + 100 * 2.0**-40
+    # What the header promises: 2^-15 (or two units) and |x| 2^-38.
+    promised = max(2.0**-15, 2 * 2.0**-precision) + 100 * 2.0**-38
     within(sine, x.sin(), promised, x)
     within(cosine, x.cos(), promised, x)
 
@@ -112,7 +112,7 @@ def test_sines_of_large_angles(setting):
     precision, count = setting[2:]
     x = points(low=-(2.0**30), high=2.0**30, count=count, precision=precision)
     sine, _ = compute(lambda e, s: e.sin_cos(s), x, setting)
-    within(sine, x.sin(), max(2.0**-15, 2 * 2.0**-precision) + x.abs() * 2.0**-40, x)
+    within(sine, x.sin(), max(2.0**-15, 2 * 2.0**-precision) + x.abs() * 2.0**-38, x)
 
 
 @each_setting
@@ -202,6 +202,28 @@ def test_end_values_of_the_positive_domain(name):
     within(y, wanted, relative(wanted, 16), x)
 
 
+@pytest.mark.parametrize(
+    ("name", "bits", "precision", "x"),
+    [
+        ("reciprocal", 20, 16, 2.0**24),
+        ("reciprocal", 24, 16, 2.0**28),
+        ("reciprocal", 12, 12, 2.0**20),
+        ("rsqrt", 16, 16, 2.0**33),
+        ("sqrt", 16, 16, 0.0),
+        ("sqrt", 12, 12, 0.0),
+    ],
+)
+def test_powers_at_the_ends_are_right_for_every_mask(name, bits, precision, x):
+    """An exponent just below the lowest index would be read as the highest one, for the few masks
+    that do not carry into the next."""
+    values = torch.full((400_000,), x, dtype=torch.float64)
+    calls = {"reciprocal": lambda e, s: e.reciprocal(s, bits)}
+    call = calls.get(name, POWERS[name][0])
+    (y,) = compute(call, values, (2, "first_party", precision, 0))
+    wanted = torch.zeros(1, dtype=torch.float64) if x == 0 else POWERS[name][1](values[:1])
+    within(y, wanted.expand_as(y), 2 * 2.0**-precision, values)
+
+
 @pytest.mark.parametrize("precision", [8, 16, 24])
 def test_end_values_of_exponentials(precision):
     """2^(62 - precision) from its logarithm on, 0 below -ln 2 (precision + 2)."""
@@ -227,9 +249,8 @@ def test_softmax(n, scale):
         lambda e, s: (e.softmax(s, -1), e.log_softmax(s, -1), e.logsumexp(s, -1)), x
     )
     within(softmax, x.softmax(-1), 2.0**-14, x)
-    unit = 2.0**-16
-    within(log_softmax, x.log_softmax(-1), 2.0**-15 + unit, x)
-    within(total, x.logsumexp(-1), 2.0**-15 + unit, x)
+    within(log_softmax, x.log_softmax(-1), 2.0**-14, x)
+    within(total, x.logsumexp(-1), 2.0**-14, x)
 
 
 @pytest.mark.parametrize("parties", [2, 3])
@@ -318,7 +339,8 @@ def test_pieces_with_integer_slopes_are_exact(setting):
     x = points(low=-(2.0 ** (59 - precision)), high=2.0 ** (59 - precision), count=FEW)
     x = (x * 2.0**precision).round() / 2.0**precision
     (y,) = compute(lambda e, s: e.piecewise(s, [0.0], [[[0, 0.25], [0, 1.0]]])[0], x, setting)
-    within(y, F.leaky_relu(x, 0.25), 2.0**-precision, x)
+    floor = (F.leaky_relu(x, 0.25) * 2.0**precision).floor() / 2.0**precision
+    within(y, floor, 2.0**-precision, x)
 
 
 @each_setting

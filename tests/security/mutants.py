@@ -25,7 +25,9 @@ class Mutant(NamedTuple):
 
 
 MASKED = ("mul", "mul_owned", "truncate_interactive", "relu_pending")
+MASKED += ("piecewise", "sin_cos", "is_zero")
 BITS_TOO = (*MASKED, "truncate_one_bit")
+CORRECTED = ("mul", "relu_pending", "piecewise")
 REVEAL = ("reveal",)
 WEAK = ((1, "mask 0"), (3, "32-bit masks"), (4, "63-bit masks"), (5, "even masks"))
 WEAK += ((6, "one percent unmasked"), (7, "one mask for all elements"))
@@ -45,7 +47,13 @@ MUTANTS = [
         "third_party",
     ),
     Mutant(10, "counter not advanced", ZERO_SHARES, REVEAL),
-    Mutant(11, "correction to every party", CORRELATIONS, ("mul", "relu_pending"), "third_party"),
+    Mutant(
+        11,
+        "correction to every party",
+        CORRELATIONS,
+        ("mul", "relu_pending", "piecewise"),
+        "third_party",
+    ),
 ]
 SECRET = -3.0
 

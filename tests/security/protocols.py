@@ -30,7 +30,8 @@ PUBLIC_OPERATIONS = {
 @dataclass(frozen=True)
 class Protocol:
     """`public_messages`: operations whose messages are public by nature here, and why;
-    `public_openings`: those of which only all messages of a round together are."""
+    `public_openings`: those of which only all messages of a round together are. `secrets`: those
+    with which two parties run it."""
 
     name: str
     run: Callable  # (engine, operands of this run)
@@ -40,6 +41,7 @@ class Protocol:
     any_shape: bool = True
     public_messages: dict[str, str] = field(default_factory=dict)
     public_openings: dict[str, str] = field(default_factory=dict)
+    secrets: tuple[float, ...] = SECRETS
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,34 @@ def weight_after_write(engine, o):
     engine.mul(o.known, o.known_too)
 
 
+def integer(engine, x):
+    """Any shares without fraction bits."""
+    return engine.truncate(x, engine.precision, "interactive")
+
+
+def one_hot(size):
+    return lambda e, o: e.one_hot(integer(e, o.x), size)
+
+
+def sorted_with_places(engine, o):
+    _, _, network = engine.sort_with_index(o.x, 1, False)
+    engine.unsort(network, o.y)
+
+
+def quotient(engine, o):
+    engine.quotient(o.y, engine.reciprocal(o.x, 24))
+
+
+CLAMP = [-1.0, 1.5], [[-1.0], [0.0, 1.0], [1.5]]
+# Each row has messages of its own, and those of bits must be long enough for a verdict.
+PAIRS, TRIPLES = (ELEMENTS // 2, 2), (ELEMENTS // 2, 3)
 VALUE = "the result, which was asked for"
+
+
+def composed(name: str, run: Callable, **settings) -> Protocol:
+    """Of protocols that are looked at alone: one secret tells whether they share a mask."""
+    return Protocol(name, run, secrets=SECRETS[2:3], **settings)
+
 
 PROTOCOLS = [
     Protocol("reveal", reveal_shared, public_openings={"reveal": VALUE}),
@@ -131,5 +160,24 @@ PROTOCOLS = [
     Protocol("relu_pending", lambda e, o: e.relu(pending(e, o.x))),
     Protocol("at_least_zero", lambda e, o: e.at_least_zero(o.x)),
     Protocol("maximum", lambda e, o: e.maximum(o.x, o.y)),
+    Protocol("piecewise", lambda e, o: e.piecewise(o.x, CLAMP[0], [CLAMP[1]])),
+    Protocol("piecewise_cubic", lambda e, o: e.piecewise(o.x, [0.0], [[[0.0], [0, 0, 0, 1.0]]])),
+    Protocol("sin_cos", lambda e, o: e.sin_cos(o.x)),
+    Protocol("exp", lambda e, o: e.exp(o.x)),
+    Protocol("is_zero", lambda e, o: e.is_zero(o.x)),
+    Protocol("one_hot", one_hot(3)),
+    Protocol("one_hot_of_many", one_hot(1000), shape=(1024,), any_shape=False),
+    # As many as take part in tournaments.
+    Protocol("largest_of_four", lambda e, o: e.largest_with_index(o.x, 1), shape=(4096, 4)),
+    composed("sigmoid", lambda e, o: e.activation("sigmoid", o.x)),
+    composed("gelu_with_derivative", lambda e, o: e.activation_with_derivative("gelu", o.x)),
+    composed("log", lambda e, o: e.log(o.x)),
+    composed("rsqrt", lambda e, o: e.power(o.x, -0.5)),
+    composed("quotient", quotient),
+    composed("softmax", lambda e, o: e.softmax(o.x, 1), shape=PAIRS),
+    composed("log_softmax", lambda e, o: e.log_softmax(o.x, 1), shape=PAIRS),
+    composed("standardize", lambda e, o: e.standardize(o.x, 1e-5), shape=PAIRS),
+    composed("largest_of_pairs", lambda e, o: e.largest_with_index(o.x, 1), shape=TRIPLES),
+    composed("sort", sorted_with_places, shape=TRIPLES),
 ]
 BY_NAME = {protocol.name: protocol for protocol in PROTOCOLS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections import Counter
 
 import pytest
 import torch
@@ -143,7 +144,7 @@ def test_nothing_is_printed_or_logged(capfd, caplog):
     assert (out, err, caplog.records) == ("", "", [])
 
 
-SESSIONS, PARTIES, DEALER = 150, 3, 3
+SESSIONS, PARTIES, DEALER = 200, 3, 3
 SEED, DEALT = slice(24, 40), slice(40, 56)  # of a handshake
 
 
@@ -177,12 +178,14 @@ def test_seeds_are_fresh_in_every_session():
     assert_random(keys)
 
 
-def test_the_first_party_deals_a_key_to_each_other_party():
+def test_the_first_party_sends_one_key_to_all_other_parties():
+    """The keys of all parties are derived of it: each deals a part."""
     hellos = greetings(setup_of_sessions("first_party"))
     assert_random([hello[SEED] for _, hello in hellos])
     keys = [hello[DEALT] for rank, hello in hellos if rank == PARTIES - 1]
     assert len(keys) == SESSIONS * (PARTIES - 1)
-    assert_random(keys)
+    assert set(Counter(keys).values()) == {PARTIES - 1}
+    assert_random(list(dict.fromkeys(keys)))
     assert {hello[DEALT] for rank, hello in hellos if rank < PARTIES - 1} == {bytes(16)}
 
 

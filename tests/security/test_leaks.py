@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 from engines import run_traced
 from observer import misdirected, watch
-from protocols import BY_NAME, LARGEST, PROTOCOLS, PUBLIC_OPERATIONS, SECRETS, play
+from protocols import BY_NAME, LARGEST, PROTOCOLS, PUBLIC_OPERATIONS, play
 from uniformity import ALARM
 
 # One protocol for each kind of correlation: corrections are seen when a dealer sends them.
 DEALT = ("mul", "matmul", "square", "truncate_one_bit", "truncate_interactive", "truncate_exact")
-DEALT += ("relu", "relu_pending", "at_least_zero")
+DEALT += ("relu", "relu_pending", "at_least_zero", "piecewise_cubic", "sin_cos", "exp", "is_zero")
+DEALT += ("one_hot", "one_hot_of_many", "largest_of_four")
 judged: list[str] = []
 
 
@@ -25,8 +26,10 @@ def check(protocol, secret, parties, provider):
     return verdicts
 
 
-@pytest.mark.parametrize("secret", SECRETS)
-@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    ("protocol", "secret"),
+    [pytest.param(p, secret, id=f"{p.name}-{secret}") for p in PROTOCOLS for secret in p.secrets],
+)
 def test_online_messages_of_two_parties(protocol, secret):
     verdicts = check(protocol, secret, 2, "first_party")
     assert bool(verdicts) != bool(protocol.public_messages)

@@ -14,8 +14,9 @@ from mutants import MUTANTS
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-# relu_pending opens the masked elements, two levels of its tree and the result bit.
-KINDS = {"relu_pending": 4}
+# A comparison opens the masked elements, two levels of its tree and the result bits; equality has
+# none of these bits.
+KINDS = {"relu_pending": 4, "piecewise": 4, "is_zero": 3}
 MARKS = (b"CRYPTENSOR_MUTANT", b"planted")
 
 each_mutant = pytest.mark.parametrize(

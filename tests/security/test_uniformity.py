@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 from protocols import ELEMENTS
-from uniformity import ALARM, p_value, words_of
+from uniformity import ALARM, LEAST_BYTES, p_value, words_of
 
 SECRET = np.uint64(3 << 16)
 
@@ -17,9 +17,9 @@ def random_words(n: int = ELEMENTS) -> np.ndarray:
     return words_of(os.urandom(8 * n))
 
 
-@pytest.mark.parametrize("n", [1024, ELEMENTS])
+@pytest.mark.parametrize("n", [LEAST_BYTES // 8, 1024, ELEMENTS])
 def test_p_values_of_random_bytes_are_uniform_or_larger(n):
-    values = np.array([p_value(random_words(n)) for _ in range(1500 if n == 1024 else 300)])
+    values = np.array([p_value(random_words(n)) for _ in range(300 if n == ELEMENTS else 1500)])
     for level in (0.3, 0.1, 0.03, 0.01):
         expected = level * len(values)
         assert (values < level).sum() < expected + 6 * np.sqrt(expected)
@@ -57,4 +57,4 @@ def test_weak_masks_of_packed_bits_are_seen(name):
 
 def test_too_little_for_a_verdict_is_refused():
     with pytest.raises(ValueError, match="too few"):
-        p_value(random_words(511))
+        p_value(random_words(LEAST_BYTES // 8 - 1))

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 # A message with a smaller p is a leak.
-ALARM = 1e-7
-LEAST_BYTES = 4096  # what one message needs for a verdict
+ALARM = 5e-8
+LEAST_BYTES = 3072  # what one message needs for a verdict
 
 
 def _p_value(statistic: np.ndarray | float, degrees: int) -> np.ndarray:

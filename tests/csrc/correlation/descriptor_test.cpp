@@ -75,6 +75,12 @@ TEST(Descriptor, SurvivesTheWire) {
     EXPECT_EQ(back.holders, d.holders);
     EXPECT_EQ(back.shift, d.shift);
     EXPECT_EQ(back.comparison, d.comparison);
+    EXPECT_EQ(back.significant, d.significant);
+    EXPECT_EQ(back.thresholds, d.thresholds);
+    EXPECT_EQ(back.degree, d.degree);
+    EXPECT_EQ(back.harmonics, d.harmonics);
+    EXPECT_EQ(back.octaves, d.octaves);
+    EXPECT_EQ(back.size, d.size);
     EXPECT_EQ(back.left, d.left);
     EXPECT_EQ(back.right, d.right);
     EXPECT_EQ(back.map.kind, d.map.kind);
@@ -105,6 +111,13 @@ TEST(Descriptor, DeclaresItsCorrections) {
   EXPECT_EQ(Descriptor::make_wrap(7, 17).correction_bytes(), 4u * 7);
   EXPECT_EQ(Descriptor::make_comparison(512, Comparison::relu_truncate, 16).correction_bytes(),
             72u * 512 + 512 / 8);
+  // 8 bytes each for v and v r.
+  EXPECT_EQ(Descriptor::make_segments(512, {0}, 1).correction_bytes(), 60u * 512 + 512 / 8);
+  EXPECT_EQ(Descriptor::make_harmonics(64, {52, 6, true}).correction_bytes(), 8u * 64 * 12);
+  EXPECT_EQ(Descriptor::make_octaves(65, {54, 57, 3, 22}).correction_bytes(), 8u * 128 * 8);
+  EXPECT_EQ(Descriptor::make_equality(512).correction_bytes(), 96u * 512 + 109 * 512 / 8);
+  EXPECT_EQ(Descriptor::make_one_hot(5, 9).correction_bytes(), 8u * 5 * 16);
+  EXPECT_EQ(Descriptor::make_point(5, 10).correction_bytes(), 5u * (16 + 8 * 20));
 }
 
 TEST(Descriptor, RefusesEveryPrefixAndAnythingBehind) {
@@ -120,7 +133,7 @@ TEST(Descriptor, RefusesEveryPrefixAndAnythingBehind) {
 }
 
 TEST(Descriptor, RefusesUnknownNumbers) {
-  for (int kind = 5; kind < 256; ++kind) {
+  for (int kind = 12; kind < 256; ++kind) {
     Raw bytes = raw(Descriptor::make_mask(1, 1));
     bytes[0] = static_cast<uint8_t>(kind);
     expect_refused(bytes, "kind");
@@ -142,6 +155,14 @@ TEST(Descriptor, RefusesTooManyElements) {
     expect_refused(raw(Descriptor::make_wrap(n, 16)), "wrap");
     expect_refused(raw(Descriptor::make_comparison(n, Comparison::relu, 0)), "comparison");
     expect_refused(raw(truncation(view(n, {1}, {1}))), "mask of a view");
+    expect_refused(raw(Descriptor::make_segments(n, {0}, 0)), "segments");
+    expect_refused(raw(Descriptor::make_harmonics(n, {52, 6, true})), "harmonics");
+    expect_refused(raw(Descriptor::make_octaves(n, {54, 57, 3, 22})), "octaves");
+    expect_refused(raw(Descriptor::make_equality(n)), "equality");
+    expect_refused(raw(Descriptor::make_tournament(n)), "tournament");
+    expect_refused(raw(Descriptor::make_one_hot(n, 1)), "one-hot");
+    expect_refused(raw(Descriptor::make_one_hot(1, n)), "one-hot of too many entries");
+    expect_refused(raw(Descriptor::make_point(n, 10)), "point");
   }
   EXPECT_NO_THROW(Descriptor::parse(raw(Descriptor::make_mask(kMaxElements, 3)), 2));
 }
@@ -185,9 +206,11 @@ TEST(Descriptor, RefusesImpossibleSizes) {
 }
 
 TEST(Descriptor, RefusesShifts) {
-  for (const int shift : {0, 33, 62, 63, 64, 255}) {
+  for (const int shift : {0, kMaxShift + 1, 62, 63, 64, 255}) {
     expect_refused(raw(truncation(view(1, {1}, {1}), shift)), "truncation");
     expect_refused(raw(Descriptor::make_wrap(1, shift)), "wrap");
+  }
+  for (const int shift : {0, 33, 62, 63, 64, 255}) {
     expect_refused(raw(Descriptor::make_comparison(1, Comparison::relu_truncate, shift)), "relu");
     expect_refused(raw(Descriptor::make_comparison(1, Comparison::low_bits, shift)), "low bits");
   }
@@ -236,6 +259,77 @@ TEST(Descriptor, RefusesBadConvolutions) {
   expect_refused(conv({}, {}, {}, 1), "no spatial dimension");
   expect_refused(conv({1, 1}, {0, 0}, {1, 1}, 1), "ranks");
   expect_refused(conv(Sizes(9, 1), {0}, {1}, 1), "nine strides");
+}
+
+TEST(Descriptor, RefusesSegmentsThatNobodyMakes) {
+  const auto segments = [](size_t thresholds, int degree) {
+    return raw(Descriptor::make_segments(1, std::vector<uint64_t>(thresholds), degree));
+  };
+  EXPECT_NO_THROW(Descriptor::parse(segments(kMaxThresholds, kMaxDegree), 2));
+  expect_refused(segments(1, kMaxDegree + 1), "degree");
+  expect_refused(segments(1, 255), "degree 255");
+  expect_refused(segments(0, 1), "no threshold");
+  expect_refused(segments(kMaxThresholds + 1, 1), "thresholds");
+  Raw many = segments(1, 1);
+  many[1 + 8 + 1] = 255;
+  expect_refused(many, "255 thresholds announced");
+}
+
+TEST(Descriptor, RefusesSeriesThatNobodyMakes) {
+  const auto harmonics = [](int period, int count) {
+    return raw(Descriptor::make_harmonics(
+        1, {static_cast<uint8_t>(period), static_cast<uint8_t>(count), false}));
+  };
+  for (const int period : {1, 64}) {
+    EXPECT_NO_THROW(Descriptor::parse(harmonics(period, kMaxHarmonics), 2));
+  }
+  for (const int period : {0, 65, 255}) expect_refused(harmonics(period, 1), "period");
+  for (const int count : {0, kMaxHarmonics + 1, 255}) expect_refused(harmonics(64, count), "count");
+  Raw odd = harmonics(64, 1);
+  odd.back() = 2;
+  expect_refused(odd, "a flag is 0 or 1");
+}
+
+TEST(Descriptor, RefusesOctavesThatNobodyMakes) {
+  const auto octaves = [](int fraction, int low, int index, int scale) {
+    return raw(
+        Descriptor::make_octaves(1, {static_cast<uint8_t>(fraction), static_cast<uint8_t>(low),
+                                     static_cast<uint8_t>(index), static_cast<uint8_t>(scale)}));
+  };
+  EXPECT_NO_THROW(Descriptor::parse(octaves(58, 62, 2, 40), 2));
+  EXPECT_NO_THROW(Descriptor::parse(octaves(54, 58, 6, 0), 2));
+  expect_refused(octaves(0, 0, 1, 20), "no fraction");
+  expect_refused(octaves(59, 59, 1, 20), "fraction");
+  expect_refused(octaves(54, 53, 1, 20), "low below the fraction");
+  expect_refused(octaves(54, 59, 1, 20), "32 octaves");
+  expect_refused(octaves(54, 57, 0, 20), "no index");
+  expect_refused(octaves(54, 57, 7, 20), "index");
+  expect_refused(octaves(54, 57, 3, 41), "scale");
+  expect_refused(octaves(58, 62, 3, 20), "beyond the element");
+  expect_refused(octaves(255, 255, 255, 255), "all");
+}
+
+TEST(Descriptor, RefusesSignificantWordsThatNobodyCompares) {
+  const auto significant = [](Comparison mode, int shift, int first, int words) {
+    return raw(Descriptor::make_comparison(1, mode, shift, {first, words}));
+  };
+  EXPECT_NO_THROW(Descriptor::parse(significant(Comparison::relu, 0, 2, 2), 2));
+  expect_refused(significant(Comparison::relu, 0, 3, 2), "beyond the element");
+  expect_refused(significant(Comparison::relu, 0, 0, 1), "one word");
+  expect_refused(significant(Comparison::relu, 0, 0, 3), "three words");
+  expect_refused(significant(Comparison::relu, 0, 1, 4), "four from the second on");
+  expect_refused(significant(Comparison::low_bits, 7, 0, 2), "low bits");
+}
+
+TEST(Descriptor, RefusesChoicesThatNobodyMakes) {
+  expect_refused(raw(Descriptor::make_one_hot(1, 0)), "of no entries");
+  expect_refused(raw(Descriptor::make_one_hot(1 << 20, 1 << 20)), "corrections");
+  EXPECT_NO_THROW(Descriptor::parse(raw(Descriptor::make_point(1, 10)), 2));
+  expect_refused(raw(Descriptor::make_point(1, 10)), "a point function is for two", 3);
+  for (const int bits : {0, 31, 64, 255}) {
+    expect_refused(raw(Descriptor::make_point(1, bits)), "bits of a point");
+  }
+  expect_refused(raw(Descriptor::make_tournament(kMaxElements)), "corrections");
 }
 
 // What survives a mutation is again a descriptor that the makers produce, and can be dealt.

@@ -58,6 +58,17 @@ inline std::vector<Descriptor> all_kinds() {
       Descriptor::make_comparison(513, Comparison::relu_truncate, 16),
       Descriptor::make_comparison(10, Comparison::relu_truncate, 28),
       Descriptor::make_comparison(10, Comparison::low_bits, 7),
+      Descriptor::make_comparison(10, Comparison::sign, 0, {1, 2}),
+      Descriptor::make_segments(65, {uint64_t{1} << 62, 5, ~uint64_t{0}}, 0),
+      Descriptor::make_segments(10, {0}, 3),
+      Descriptor::make_harmonics(65, {52, 6, true}),
+      Descriptor::make_harmonics(0, {64, 1, false}),
+      Descriptor::make_octaves(65, {54, 57, 3, 22}),
+      Descriptor::make_octaves(3, {1, 1, 6, 40}),
+      Descriptor::make_equality(65),
+      Descriptor::make_tournament(65),
+      Descriptor::make_one_hot(5, 9),
+      Descriptor::make_point(5, 10),
   };
 }
 

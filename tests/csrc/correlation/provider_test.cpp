@@ -31,12 +31,13 @@ constexpr std::chrono::milliseconds kTimeout{20000};
 struct Taken {
   uint64_t serial, digest;
   std::vector<uint64_t> product_share;  // of bilinear correlations
-  bool corrected;
+  bool corrected, in_blocks;
+  Part part;
 };
 
 Taken take(Provider& provider, const Descriptor& d) {
   const Correlation c = provider.take(d);
-  Taken out{c.serial, c.digest, {}, c.corrections != nullptr};
+  Taken out{c.serial, c.digest, {}, c.corrections != nullptr, d.in_blocks(), c.part};
   if (d.kind == Kind::bilinear) {
     out.product_share.resize(d.correction_bytes() / 8);
     if (c.corrections) {
@@ -69,8 +70,9 @@ Step step(Provider& provider, int parties, int64_t n) {
   return out;
 }
 
-// The same correlations in the same order, and squares that add up.
-void expect_consistent(const std::vector<std::vector<Step>>& parties) {
+// The same correlations in the same order, and squares that add up. `spread`: every party corrects
+// a part of what comes in blocks.
+void expect_consistent(const std::vector<std::vector<Step>>& parties, bool spread = false) {
   for (size_t i = 0; i < parties[0].size(); ++i) {
     at::Tensor r = at::zeros_like(parties[0][i].mask);
     std::vector<uint64_t> square(r.numel());
@@ -82,7 +84,10 @@ void expect_consistent(const std::vector<std::vector<Step>>& parties) {
       for (size_t k = 0; k < first.taken.size(); ++k) {
         EXPECT_EQ(mine.taken[k].serial, first.taken[k].serial);
         EXPECT_EQ(mine.taken[k].digest, first.taken[k].digest);
-        EXPECT_EQ(mine.taken[k].corrected, p + 1 == parties.size());
+        const bool has_part = spread && first.taken[k].in_blocks;
+        EXPECT_EQ(mine.taken[k].corrected, has_part || p + 1 == parties.size());
+        EXPECT_EQ(mine.taken[k].part.first, has_part ? p : 0);
+        EXPECT_EQ(mine.taken[k].part.step, has_part ? parties.size() : 1);
       }
       for (size_t k = 0; k < square.size(); ++k) square[k] += mine.taken[0].product_share[k];
     }
@@ -103,7 +108,7 @@ TEST(FirstPartyProvider, TakesTheSameCorrelationsInTheSameOrder) {
                             ComparisonLayout(64, Comparison::sign, 0).correction_bytes;
       EXPECT_EQ(provider.dealer_bytes(), p == parties - 1 ? 8 * (5 + 1 + 64 + 5) + bits : 0);
     }
-    expect_consistent(steps);
+    expect_consistent(steps, true);
   }
 }
 
@@ -224,7 +229,8 @@ TEST_F(ThirdParty, AGuessHasToBeEarned) {
   });
   EXPECT_EQ(errors_, std::vector<std::string>());
   const uint64_t wasted = received_in_all_ - traffic_.corrections;
-  EXPECT_LE(wasted, 2 * ThirdPartyProvider::kAheadOfForeseen) << "one step of two corrections was foreseen";
+  EXPECT_LE(wasted, 2 * ThirdPartyProvider::kAheadOfForeseen)
+      << "one step of two corrections was foreseen";
 }
 
 TEST_F(ThirdParty, WrongGuessesAreDiscarded) {

@@ -118,6 +118,36 @@ TEST_P(Costs, ProductsOfTwoOwners) {
   });
 }
 
+TEST_P(Costs, Functions) {
+  run(GetParam(), [](Engine& e) {
+    const int parties = e.parties();
+    for (const int64_t n : kSizes) {
+      SCOPED_TRACE(n);
+      const Secret x = shared(e, draw({n}, 1, 40));
+      const std::vector<std::vector<int64_t>> lists{{0}, {-70000, 5}, {1, 65537, 131073}};
+      for (const auto& list : lists) {
+        for (int degree = 0; degree <= correlation::kMaxDegree; ++degree) {
+          std::vector<int64_t> coefficients((list.size() + 1) * (degree + 1), 1);
+          expect_cost(e, cost::piecewise(n, parties, list, degree),
+                      [&] { e.piecewise(x, {list, degree, {{0, coefficients}}}); });
+        }
+      }
+      const Series series{{50, 3, true}, {{54, 0, {1, 1, 1}, {1, 1, 1}}}};
+      expect_cost(e, cost::series(n, parties, 3), [&] { e.series(x, series); });
+      expect_cost(e, cost::power_of_two(n, parties, 8),
+                  [&] { e.power_of_two(x, {{54, 57, 3, 22}, -5, 3, 44, 0}); });
+      expect_cost(e, cost::is_zero(n, parties), [&] { e.is_zero(x); });
+      expect_cost(e, cost::tournament(n, parties),
+                  [&] { e.tournament(shared(e, draw({4, n}, 1, 40))); });
+      for (const int64_t size : {1, 9, 1000}) {
+        const auto declared = cost::one_hot(n, parties, size);
+        expect_cost(e, e.rank() == parties - 1 ? declared.last : declared.others,
+                    [&] { e.one_hot(shared(e, draw({n}, 1, 1).abs(), 0), size); });
+      }
+    }
+  });
+}
+
 TEST_P(Costs, Reveals) {
   run(GetParam(), [](Engine& e) {
     const int parties = e.parties();
@@ -175,6 +205,16 @@ TEST(Cost, MatchesTheDesignPerElement) {
   EXPECT_EQ(cost::product(n, n, n, 2), (Cost{1, 16 * n, 8 * n}));
   EXPECT_EQ(cost::square(n, 2), (Cost{1, 8 * n, 8 * n}));
   EXPECT_EQ(cost::reveal(n, 2), (Cost{1, 8 * n, 0}));
+  // One threshold that borrows nothing is a comparison.
+  EXPECT_EQ(cost::piecewise(n, 3, {0}, 1), cost::relu(n, 3, 0));
+  EXPECT_EQ(cost::piecewise(n, 2, {0}, 0), cost::at_least_zero(n, 2));
+  EXPECT_EQ(cost::series(n, 2, 6), (Cost{1, 8 * n, 96 * n}));
+  EXPECT_EQ(cost::power_of_two(n, 3, 8), (Cost{1, 16 * n, 64 * n}));
+  EXPECT_EQ(cost::is_zero(n, 2), (Cost{3, 8 * n + 19 * n / 8, 96 * n + 109 * n / 8}));
+  EXPECT_EQ(cost::one_hot(n, 3, 9).last, (Cost{1, 16 * n, 128 * n}));
+  EXPECT_EQ(cost::one_hot(n, 2, 1024).last, (Cost{1, (8 + 160) * n, 176 * n}));
+  EXPECT_EQ(cost::one_hot(n, 2, 1024).others, (Cost{1, 8 * n, 176 * n}));
+  EXPECT_EQ(cost::tournament(n, 2).bytes_sent, 6 * cost::at_least_zero(n, 2).bytes_sent);
 }
 
 // The statistics against what really went over the wire.
