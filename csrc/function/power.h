@@ -33,8 +33,8 @@ protocol::Secret log(protocol::Engine& engine, const protocol::Secret& x,
                      const std::optional<Known>& known = {});
 
 // factor * x^exponent for |exponent| <= 1: 7 rounds. 0 for x <= 0 where the exponent is positive.
-// Relative error 2^-11.6, and two units of the last place. `fraction_bits`: of the result, none: the
-// precision.
+// Relative error 2^-11.6, and two units of the last place. `fraction_bits`: of the result, none:
+// the precision.
 struct PowerOptions {
   std::optional<Known> known = {};
   double factor = 1;
