@@ -64,7 +64,4 @@ def div(x: Any, y: Any) -> CrypTensor:
 
 
 def _quotient(engine: _C.Engine, x: Any, inverse_y: _C.Secret) -> _C.Secret:
-    number = public_number(x, None)
-    if number == 1:
-        return engine.settle(inverse_y)
     return engine.quotient(handle(engine, x), inverse_y)

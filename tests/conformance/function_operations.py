@@ -24,6 +24,11 @@ WITH_LINES = ("gelu", "gelu_tanh", "silu", "softplus", "mish")
 STEEPEST = 1.25
 
 
+def settles(engine) -> bool:
+    """Does a pending operand settle, as a public factor would have too few digits beside it?"""
+    return 2 * engine.precision > 34
+
+
 def units(engine, number: float) -> float:
     return number * 2.0**engine.precision
 
@@ -101,10 +106,8 @@ def activations() -> list[Operation]:
         )
 
     def of_pending(name):
-        settles = name in WITH_LINES
-
         def of(e):
-            if settles:
+            if name in WITH_LINES or settles(e):
                 return [
                     settling_cost(e, N),
                     cost.activation(e.parties, e.precision, name, N, False),
@@ -119,7 +122,7 @@ def activations() -> list[Operation]:
             ]
 
         def bound(e):
-            of_x = STEEPEST * 2.0**-e.precision if settles else 0
+            of_x = STEEPEST * 2.0**-e.precision if name in WITH_LINES or settles(e) else 0
             return noise.series_noise(name, e.precision) + of_x
 
         return Operation(
@@ -179,7 +182,9 @@ def powers() -> list[Operation]:
 
     def exp_of_pending(e):
         p = e.precision
-        low, high = -math.log(2) * (p + 2), math.log(2) * (62 - p) - 1 / 256
+        if settles(e):
+            return [settling_cost(e, N), cost.exp(e.parties, p, N)]
+        low, high = -math.log(2) * (p + 2), math.log(2) * (62 - p) - 1 / 8192
         ends = [round(low * 4.0**p), round(high * 4.0**p)]
         return [
             cost.piecewise(N, e.parties, ends, 1),
