@@ -187,7 +187,10 @@ def test_gradients_of_a_few_units_move_no_further_than_in_float64(make):
     reach = run(units.double() * UNIT, nn.Parameter(torch.zeros(2000).double())).abs().max()
     moved = ct.simulate(secret, parties=2)[0]
     assert moved.abs().max() < 1.25 * reach
-    assert (moved * units <= 0).all() and (moved[units == 0] == 0).all()
+    assert (moved * units <= 0).all()
+    # A rounding of a whole number gives the next one with probability 2^-16: of 286 zeros in 10
+    # steps, 6 such roundings are 1e-9 unlikely.
+    assert (moved[units == 0] != 0).sum() < 6
 
 
 def test_changes_below_a_unit_count_on_average():
