@@ -7,14 +7,14 @@
 #include <numbers>
 #include <vector>
 
+#include "function/order.h"
+
 namespace cryptensor::function::cost {
 namespace {
 
 using protocol::Truncation;
 namespace primitive = protocol::cost;
 
-// Comparisons of a level from which on it is one of pairs.
-constexpr size_t kManyPairs = 8192;
 constexpr int kExponentBits = 54;
 
 struct Total : Cost {
@@ -217,7 +217,7 @@ Cost largest(const Session& session, size_t rows, size_t n, bool with_index) {
     places_are_public = false;
   };
   while (n > 1) {
-    if (n == 2 || n * rows / 2 > kManyPairs) {
+    if (n == 2 || n * rows / 2 > static_cast<size_t>(kManyPairs)) {
       const size_t pairs = n / 2;
       total.relu(pairs * rows);
       choose_place(pairs * rows);

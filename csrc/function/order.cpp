@@ -17,9 +17,6 @@ using protocol::Secret;
 
 const ring::BilinearMap kMultiply{ring::Bilinear::multiply, {}};
 
-// Comparisons of a level from which on the time of the comparisons outweighs that of the rounds.
-constexpr int64_t kManyPairs = 8192;
-
 int64_t checked_dim(const Secret& x, int64_t dim) {
   const auto dims = static_cast<int64_t>(x.sizes().size());
   if (dim < -dims || dim >= dims) {

@@ -10,6 +10,9 @@
 
 namespace cryptensor::function {
 
+// Comparisons of a level from which on the time of the comparisons outweighs that of the rounds.
+constexpr int64_t kManyPairs = 8192;
+
 // The largest along `dim`, which is removed: 4 rounds for each level of a tree of fan-in two where
 // there are many pairs, and of fan-in four where a round costs more than a comparison. ShapeError
 // for an empty dimension.
