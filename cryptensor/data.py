@@ -20,7 +20,7 @@ def cryptensor(
     src: int = 0,
     precision: int | None = None,
     *,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
 ) -> CrypTensor:
     """The data of party `src` as a secret; every party calls it, with the same src.
 
@@ -29,6 +29,7 @@ def cryptensor(
     src: the rank that owns the data; it keeps them in the clear, nobody else learns them.
     precision: the session's number of fraction bits; another value is a ConfigError.
     dtype: what PyTorch sees and reveal() returns: float32, float64 or int64, at all parties alike.
+      None: int64 where the owner passes an int64 tensor (positions, labels), else float32.
 
     Cost: one round that announces the shape. Raises, at every party: TypeError for None, text,
     objects, complex, sparse or meta data at src (the others see the engine's error), ShapeError
@@ -42,17 +43,26 @@ def cryptensor(
             f"precision is {precision}; it must be {engine.precision}, the session's: choose "
             "it with launch(..., precision=...)"
         )
-    if dtype not in _DTYPES:
-        raise ConfigError(f"dtype is {dtype}; it must be one of {_DTYPES}")
+    if dtype is not None and dtype not in _DTYPES:
+        raise ConfigError(f"dtype is {dtype}; it must be None or one of {_DTYPES}")
     if engine.rank != src:
-        return CrypTensor(engine.input(shape_of(data), src), engine, dtype)
+        return _entered(engine, engine.input(shape_of(data), src), dtype)
     try:
         values = to_tensor(data)
     except (TypeError, ValueError):
         # The others wait for the announcement: let the engine fail at every party.
         _refuse_everywhere(engine, src)
         raise
-    return CrypTensor(engine.input(values, src), engine, dtype)
+    asked = dtype or (data.dtype if isinstance(data, torch.Tensor) else None)
+    whole = asked is torch.int64 and values.dtype is torch.int64
+    return _entered(engine, engine.input(values, src, integers=whole), dtype)
+
+
+def _entered(engine: Any, secret: Any, dtype: torch.dtype | None) -> CrypTensor:
+    # Integers have no fraction bits, which the owner has told the others.
+    return CrypTensor(
+        secret, engine, dtype or (torch.float32 if secret.fraction_bits else torch.int64)
+    )
 
 
 def check_source(engine: Any, src: int) -> None:

@@ -21,7 +21,7 @@ _MANTISSA_BITS = 16
 # No scaled value has more fraction bits above the precision than these.
 ROOM_BITS = 28
 # The mean error of a truncation, in units of the last place, with the sign changed.
-_CENTRES = {"one_bit": 1.0, "exact": 0.5, "interactive": 0.0, "local": 0.0}
+_CENTRES = {"one_bit": 0.0, "exact": 0.5, "interactive": 0.0, "local": 0.0}
 
 
 def joined(engine: _C.Engine, values: Sequence[_C.Secret]) -> _C.Secret:

@@ -39,9 +39,12 @@ Input parse_input(const py::handle& given) {
   return {{}, given.cast<std::vector<int64_t>>()};
 }
 
-std::vector<Secret> enter(Engine& engine, const py::list& given, int src) {
+std::vector<Secret> enter(Engine& engine, const py::list& given, int src, bool integers) {
   std::vector<Input> inputs;
-  for (const py::handle item : given) inputs.push_back(parse_input(item));
+  for (const py::handle item : given) {
+    inputs.push_back(parse_input(item));
+    inputs.back().integers = integers;
+  }
   const py::gil_scoped_release no_gil;
   return engine.input(inputs, src);
 }
@@ -217,13 +220,13 @@ void bind_engine(py::module_& m) {
       .def_property_readonly("provider", &Engine::provider)
       .def(
           "input",
-          [](Engine& e, const py::object& given, int src) {
+          [](Engine& e, const py::object& given, int src, bool integers) {
             py::list one;
             one.append(given);
-            return enter(e, one, src)[0];
+            return enter(e, one, src, integers)[0];
           },
-          py::arg("given"), py::arg("src"))
-      .def("input_many", &enter, py::arg("given"), py::arg("src"))
+          py::arg("given"), py::arg("src"), py::arg("integers") = false)
+      .def("input_many", &enter, py::arg("given"), py::arg("src"), py::arg("integers") = false)
       .def("public", &Engine::encode_public, release_gil())
       .def(
           "public",

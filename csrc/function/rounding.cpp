@@ -10,17 +10,10 @@ using protocol::Engine;
 using protocol::Secret;
 using protocol::Truncation;
 
-// What centres the error of a truncation, in halves of a unit: it is measured from the floor, and
-// lies in -1..0 for one_bit, -1..1 for local, 0..1 for interactive.
+// What centres the error of a truncation, in halves of a unit: one_bit and interactive round up as
+// often as they should.
 int64_t halves(Truncation kind) {
-  switch (kind) {
-    case Truncation::one_bit:
-      return 2;
-    case Truncation::interactive:
-      return 0;
-    default:
-      return 1;
-  }
+  return kind == Truncation::one_bit || kind == Truncation::interactive ? 0 : 1;
 }
 
 }  // namespace

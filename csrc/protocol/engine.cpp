@@ -39,10 +39,20 @@ const char* name(Truncation kind) {
 
 Secret Engine::encode_public(const at::Tensor& values) const {
   // Truth values and integers need no fraction bits, so a product with them stays settled.
-  // The range is that of any value: it may be added to one later.
-  const at::Tensor encoded = fixedpoint::encode(values, precision());
-  if (values.is_floating_point()) return Secret(encoded, precision(), kPublic);
-  return Secret(at::bitwise_right_shift(encoded, int64_t{precision()}), 0, kPublic);
+  if (values.is_floating_point()) {
+    return Secret(fixedpoint::encode(values, precision()), precision(), kPublic);
+  }
+  return Secret(encoded_input({.values = values, .integers = true}), 0, kPublic);
+}
+
+at::Tensor Engine::encoded_input(const Input& input) const {
+  if (input.integers && input.values.is_floating_point()) {
+    throw ConfigError(fmt::format("values: dtype {}; integers are declared",
+                                  c10::toString(input.values.scalar_type())));
+  }
+  // The range of integers is that of any value: they may be added to one later.
+  const at::Tensor encoded = fixedpoint::encode(input.values, precision());
+  return input.integers ? at::bitwise_right_shift(encoded, int64_t{precision()}) : encoded;
 }
 
 Secret Engine::import_share(const at::Tensor& share, int fraction_bits, int owner) const {

@@ -26,7 +26,7 @@ namespace cryptensor::protocol {
 // place.
 enum class Truncation : uint8_t {
   local,        // 2 parties, -1..+1, and a wrong result with probability |x| / 2^64
-  one_bit,      // 2 parties, -1..0
+  one_bit,      // 2 parties, 0..+1
   interactive,  // any number, 0..+1 (an opened mask is used again where there is one)
   exact,        // any number, 0: the floor
 };
@@ -44,6 +44,8 @@ struct EngineConfig {
 struct Input {
   at::Tensor values;                               // undefined: not given
   std::optional<std::vector<int64_t>> sizes = {};  // known shape
+  // Whole numbers, which get no fraction bits. What the owner says counts.
+  bool integers = false;
 };
 
 // The largest of each four, and for the first three whether it is that one (the fourth is it where
@@ -154,6 +156,8 @@ class Engine {
   static constexpr int kSlackBits = 4;
 
  protected:
+  // Encoded, with as many fraction bits as the input has. RangeError, ConfigError.
+  at::Tensor encoded_input(const Input& input) const;
   // The value as this party's part of something with `owner`.
   at::Tensor contribution(const Secret& x, int owner) const;
   int owner_of_sum(const Secret& a, const Secret& b) const;

@@ -53,7 +53,7 @@ def default_truncation(engine) -> str:
 
 
 def truncation_error(kind: str) -> tuple[int, int]:
-    return {"local": (-1, 1), "one_bit": (-1, 0), "interactive": (0, 1), "exact": (0, 0)}[kind]
+    return {"local": (-1, 1), "one_bit": (0, 1), "interactive": (0, 1), "exact": (0, 0)}[kind]
 
 
 def settling_error(engine) -> tuple[int, int]:

@@ -160,6 +160,28 @@ def test_dtype_of_the_revealed_tensor():
         ct.simulate(open_from, [1.0], 0, torch.complex64, parties=2)
 
 
+def positions_of_one_party():
+    data = torch.tensor([3, 0, 2]) if ct.rank() == 1 else None
+    x = ct.cryptensor(data, src=1)
+    rows = torch.nn.functional.embedding(x, torch.eye(4))
+    return x.dtype, x._secret.fraction_bits, x.reveal(), rows.reveal()
+
+
+def test_an_int64_tensor_stays_one_at_every_party():
+    for dtype, fraction_bits, opened, rows in ct.simulate(positions_of_one_party, parties=2):
+        assert (dtype, fraction_bits) == (torch.int64, 0)
+        assert opened.dtype == torch.int64
+        assert opened.tolist() == [3, 0, 2]
+        assert torch.equal(rows, torch.eye(4)[[3, 0, 2]])
+
+
+@pytest.mark.parametrize("data", [[1, 2], torch.tensor([1, 2], dtype=torch.int32)])
+def test_other_integers_look_like_float32(data):
+    for _, opened in ct.simulate(open_from, data, 0, None, parties=2):
+        assert opened.dtype == torch.float32
+        assert opened.tolist() == [1.0, 2.0]
+
+
 def reveal_to_one():
     x = cryptensor([1.5], src=0)
     opened = x.reveal(dst=1)

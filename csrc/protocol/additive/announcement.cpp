@@ -10,6 +10,7 @@ namespace cryptensor::protocol::additive {
 namespace {
 
 constexpr uint8_t kUnknownShape = 255;
+constexpr uint8_t kIntegers = 128;  // beside the number of dimensions
 
 [[noreturn]] void raise(Announcement::Status status, const std::string& what) {
   switch (status) {
@@ -35,13 +36,13 @@ bool fits(const std::vector<int64_t>& sizes) {
 
 }  // namespace
 
-void Announcement::add(const std::vector<int64_t>& sizes) {
+void Announcement::add(const std::vector<int64_t>& sizes, bool integers) {
   if (!fits(sizes)) {
     throw ShapeError(
         fmt::format("tensor {} has shape [{}]; allowed are {} dimensions and 2^31 elements",
-                    shapes.size(), fmt::join(sizes, ", "), correlation::kMaxDimensions));
+                    entries.size(), fmt::join(sizes, ", "), correlation::kMaxDimensions));
   }
-  shapes.emplace_back(sizes);
+  entries.push_back({sizes, integers});
 }
 
 void Announcement::fail(const Error& error) {
@@ -49,7 +50,7 @@ void Announcement::fail(const Error& error) {
            : dynamic_cast<const ShapeError*>(&error) ? Status::shape
                                                      : Status::config;
   reason = error.what();
-  shapes.clear();
+  entries.clear();
 }
 
 std::vector<uint8_t> Announcement::serialize() const {
@@ -60,10 +61,11 @@ std::vector<uint8_t> Announcement::serialize() const {
   };
   put(&src, 4);
   put(&status, 1);
-  const uint32_t count = static_cast<uint32_t>(shapes.size());
+  const uint32_t count = static_cast<uint32_t>(entries.size());
   put(&count, 4);
-  for (const auto& shape : shapes) {
-    const uint8_t rank = shape ? static_cast<uint8_t>(shape->size()) : kUnknownShape;
+  for (const auto& [shape, integers] : entries) {
+    const uint8_t kind = integers ? kIntegers : 0;
+    const uint8_t rank = shape ? static_cast<uint8_t>(shape->size() | kind) : kUnknownShape;
     put(&rank, 1);
     if (shape) put(shape->data(), 8 * shape->size());
   }
@@ -90,15 +92,17 @@ Announcement Announcement::parse(std::span<const uint8_t> bytes) {
     uint8_t rank;
     take(&rank, 1);
     if (rank == kUnknownShape) {
-      out.shapes.emplace_back();
+      out.add_unknown();
       continue;
     }
+    const bool integers = rank & kIntegers;
+    rank &= kIntegers - 1;
     if (rank > correlation::kMaxDimensions)
       throw ProtocolError("announcement: too many dimensions");
     std::vector<int64_t> sizes(rank);
     take(sizes.data(), 8 * sizes.size());
     if (!fits(sizes)) throw ProtocolError("announcement: impossible size");
-    out.shapes.emplace_back(std::move(sizes));
+    out.entries.push_back({std::move(sizes), integers});
   }
   if (!bytes.empty()) throw ProtocolError("announcement: bytes left over");
   return out;
@@ -109,8 +113,8 @@ std::vector<Announcement> announce(Links& links, Announcement mine) {
   const int n = links.parties(), me = links.rank();
   std::vector<uint8_t> bytes = mine.serialize();
   if (bytes.size() > kMaxAnnouncementBytes) {
-    mine.fail(ConfigError(fmt::format("{} inputs at once; allowed are about {}", mine.shapes.size(),
-                                      kMaxAnnouncementBytes / 40)));
+    mine.fail(ConfigError(fmt::format("{} inputs at once; allowed are about {}",
+                                      mine.entries.size(), kMaxAnnouncementBytes / 40)));
     bytes = mine.serialize();
   }
   std::vector<std::unique_ptr<net::Receive>> receives(n);
@@ -158,12 +162,12 @@ void check_agreement(const std::vector<Announcement>& all, int rank) {
           fmt::format("src is {}; allowed are the ranks 0 to {}", src, parties - 1));
   }
   for (int p = 0; p < parties; ++p) {
-    if (all[p].shapes.size() != all[src].shapes.size()) {
+    if (all[p].entries.size() != all[src].entries.size()) {
       raise(Status::shape, fmt::format("party {} passes {} tensors and party {}, the owner, {}", p,
-                                       all[p].shapes.size(), src, all[src].shapes.size()));
+                                       all[p].entries.size(), src, all[src].entries.size()));
     }
-    for (size_t i = 0; i < all[src].shapes.size(); ++i) {
-      const auto &theirs = all[p].shapes[i], &owners = all[src].shapes[i];
+    for (size_t i = 0; i < all[src].entries.size(); ++i) {
+      const auto &theirs = all[p].entries[i].shape, &owners = all[src].entries[i].shape;
       if (!owners) raise(Status::config, fmt::format("party {}, the owner, passes no data", src));
       if (theirs && *theirs != *owners) {
         raise(Status::shape,

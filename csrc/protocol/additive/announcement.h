@@ -21,9 +21,14 @@ struct Announcement {
   Status status = Status::ok;
   // What went wrong, in words. Only at the party itself: the text may hold a value.
   std::string reason;
-  std::vector<std::optional<std::vector<int64_t>>> shapes;  // none: not known here
+  struct Entry {
+    std::optional<std::vector<int64_t>> shape;  // none: not known here
+    bool integers = false;
+  };
+  std::vector<Entry> entries;
 
-  void add(const std::vector<int64_t>& sizes);  // ShapeError: more than a value may have
+  void add(const std::vector<int64_t>& sizes, bool integers);  // ShapeError: beyond the limits
+  void add_unknown() { entries.emplace_back(); }
   void fail(const Error& error);
   std::vector<uint8_t> serialize() const;
   static Announcement parse(std::span<const uint8_t> bytes);  // ProtocolError

@@ -29,18 +29,17 @@ std::vector<Secret> AdditiveEngine::input(const std::vector<Input>& inputs, int 
   try {
     for (size_t i = 0; i < inputs.size(); ++i) {
       const Input& in = inputs[i];
-      if (in.values.defined() && rank() == src)
-        encoded[i] = fixedpoint::encode(in.values, precision());
+      if (in.values.defined() && rank() == src) encoded[i] = encoded_input(in);
       if (rank() == src && !in.values.defined()) {
         throw ConfigError(
             fmt::format("data is None at party {}, its owner; a tensor is needed there", src));
       }
       if (in.values.defined()) {
-        mine.add(in.values.sizes().vec());
+        mine.add(in.values.sizes().vec(), in.integers);
       } else if (in.sizes) {
-        mine.add(*in.sizes);
+        mine.add(*in.sizes, in.integers);
       } else {
-        mine.shapes.emplace_back();
+        mine.add_unknown();
       }
     }
   } catch (const Error& error) {
@@ -51,8 +50,9 @@ std::vector<Secret> AdditiveEngine::input(const std::vector<Input>& inputs, int 
   check_agreement(all, rank());
   std::vector<Secret> out;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const auto& sizes = *all[src].shapes[i];
-    out.emplace_back(rank() == src ? encoded[i] : at::zeros(sizes, at::kLong), precision(), src);
+    const auto& [sizes, integers] = all[src].entries[i];
+    out.emplace_back(rank() == src ? encoded[i] : at::zeros(*sizes, at::kLong),
+                     integers ? 0 : precision(), src);
   }
   return out;
 }

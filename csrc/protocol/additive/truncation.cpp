@@ -46,6 +46,8 @@ void finish_opened(const correlation::Correlation& dealt, const uint64_t* opened
 }
 
 // 3 * 2^62 makes the top bit of x one, so that the two shares wrap exactly when both have theirs.
+// The two floors lose a unit but where the low bits carry, hence the one that is added: the mean
+// error is 0, and what is divisible by 2^f stays exact but once in 2^f.
 constexpr uint64_t kWrapOffset = uint64_t{3} << 62;
 
 template <class W>
@@ -65,7 +67,7 @@ void finish_one_bit(const correlation::Correlation& dealt, int rank, const uint6
       const uint64_t mine = ring::bit_at(own_bits, i);
       wrap = (1 - 2 * mine) * (theirs * ring::bit_at(secret_bits, i) + (1 - 2 * theirs) * p);
     }
-    out[i] = (raised >> f) - (wrap << (64 - f)) - (rank == 0 ? kWrapOffset >> f : 0);
+    out[i] = (raised >> f) - (wrap << (64 - f)) - (rank == 0 ? (kWrapOffset >> f) - 1 : 0);
   }
 }
 

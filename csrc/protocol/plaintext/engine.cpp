@@ -23,7 +23,7 @@ PlaintextEngine::PlaintextEngine(EngineConfig config) : Engine(config) {
 std::vector<Secret> PlaintextEngine::input(const std::vector<Input>& inputs, int) {
   std::vector<Secret> out;
   for (const Input& in : inputs) {
-    out.emplace_back(fixedpoint::encode(in.values, precision()), precision(), kShared);
+    out.emplace_back(encoded_input(in), in.integers ? 0 : precision(), kShared);
   }
   return out;
 }

@@ -17,7 +17,10 @@ using Status = Announcement::Status;
 Announcement of(int src, std::vector<std::optional<Sizes>> shapes) {
   Announcement out;
   out.src = src;
-  out.shapes = std::move(shapes);
+  for (auto& shape : shapes) {
+    const bool integers = shape && shape->size() == 2;
+    out.entries.push_back({std::move(shape), integers});
+  }
   return out;
 }
 
@@ -32,7 +35,11 @@ TEST(Announcement, SurvivesTheWire) {
     const Announcement back = Announcement::parse(a.serialize());
     EXPECT_EQ(back.src, a.src);
     EXPECT_EQ(back.status, a.status);
-    EXPECT_EQ(back.shapes, a.shapes);
+    ASSERT_EQ(back.entries.size(), a.entries.size());
+    for (size_t i = 0; i < a.entries.size(); ++i) {
+      EXPECT_EQ(back.entries[i].shape, a.entries[i].shape);
+      EXPECT_EQ(back.entries[i].integers, a.entries[i].integers);
+    }
   }
 }
 
@@ -43,7 +50,7 @@ TEST(Announcement, AFailureCarriesItsClassAndNoText) {
     EXPECT_EQ(a.reason, error.what());
     const Announcement back = Announcement::parse(a.serialize());
     EXPECT_EQ(back.reason, "");
-    EXPECT_TRUE(back.shapes.empty());
+    EXPECT_TRUE(back.entries.empty());
     return back.status;
   };
   EXPECT_EQ(failed(RangeError("secret 5")), Status::range);

@@ -15,7 +15,7 @@ Bound bound_of(Truncation kind) {
     case Truncation::local:
       return {-1, 1};
     case Truncation::one_bit:
-      return {-1, 0};
+      return {0, 1};
     case Truncation::interactive:
       return {0, 1};
     case Truncation::exact:
