@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import torch
 
 from . import _C
+from .compilation import uncompiled
 from .errors import PublicSinkError, SecretLeakError
 
 # Owners that are not a rank.
@@ -123,9 +124,8 @@ class CrypTensor(torch.Tensor):
         handler = OPERATIONS[func]
         return handler(*args, **kwargs) if kwargs else handler(*args)
 
-    # torch.compile runs both hooks as ordinary Python instead of tracing into protocols.
-    __torch_function__.__func__._torchdynamo_disable = True  # type: ignore[attr-defined]
-    __torch_dispatch__.__func__._torchdynamo_disable = True  # type: ignore[attr-defined]
+    uncompiled(__torch_function__.__func__)  # type: ignore[attr-defined]
+    uncompiled(__torch_dispatch__.__func__)  # type: ignore[attr-defined]
 
     @property
     def owner(self) -> int:
@@ -137,6 +137,7 @@ class CrypTensor(torch.Tensor):
         """True for values that every party knows, such as those of zeros_like(secret)."""
         return self._secret.is_public
 
+    @uncompiled
     def reveal(self, dst: int | None = None) -> torch.Tensor | None:
         """Opens the values: a plain tensor of the same shape and dtype, None where rank != dst.
 

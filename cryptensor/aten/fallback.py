@@ -97,6 +97,7 @@ def _within(operation: Any, decomposed: Callable[..., Any]) -> Callable[..., Any
             depth[operation] -= 1
         return refuse() if result is NotImplemented else result
 
+    handler.decomposes = True  # type: ignore[attr-defined]
     return handler
 
 

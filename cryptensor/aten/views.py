@@ -127,8 +127,11 @@ def to_copy(
     needs a comparison or a rounding: write x != 0 for the first.
     """
     if device is not None and torch.device(device).type != "cpu":
+        advice = ""
+        if torch.device(device).type == "meta":
+            advice = "; jvp, jacfwd and hessian of torch.func ask for it: use grad, vjp or jacrev"
         raise UnsupportedOperation(
-            f"x.to({str(device)!r}): the shares of a session stay on the cpu"
+            f"x.to({str(device)!r}): the shares of a session stay on the cpu{advice}"
         )
     dtype = x.dtype if dtype is None else dtype
     if dtype.is_complex:

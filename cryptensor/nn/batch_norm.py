@@ -105,8 +105,8 @@ def _prepare(norm: Any, compute: bool, plan: Plan) -> None:
             setattr(norm, name, nn.Parameter(torch.zeros_like(like), requires_grad=False))
     if affine is not None:
         plan.exact[id(norm.weight)], plan.exact[id(norm.bias)] = affine
-    norm.running_mean = torch.zeros(like.shape)
-    norm.running_var = torch.full(like.shape, 1.0 - norm.eps)
+    norm.running_mean = torch.zeros(like.shape, dtype=like.dtype)
+    norm.running_var = torch.full(like.shape, 1.0 - norm.eps, dtype=like.dtype)
     plan.constants |= {id(norm.running_mean), id(norm.running_var)}
 
 
