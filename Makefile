@@ -91,6 +91,7 @@ $(STAMPS)/torch: $(STAMPS)/system
 
 $(INSTALLED): $(STAMPS)/torch pyproject.toml setup.py
 	$(BIN)/python -m pip install --quiet --no-build-isolation -e '.[test,examples]'
+	$(BIN)/python -m pip install --quiet --no-deps onnx2torch
 	@touch $@
 
 $(STAMPS)/lint: $(STAMPS)/torch pyproject.toml

@@ -3,5 +3,6 @@
 
 from .calibration import calibrate
 from .encryption import decrypt, encrypt
+from .onnx_import import from_onnx
 
-__all__ = ["calibrate", "decrypt", "encrypt"]
+__all__ = ["calibrate", "decrypt", "encrypt", "from_onnx"]

@@ -57,7 +57,7 @@ def decrypt(module: Module, in_place: bool = False) -> Module:
     with released_weights(model):
         for tensor in list(_tensors(model, set())):
             if isinstance(tensor, CrypTensor):
-                plain = tensor.reveal()
+                plain = CrypTensor.reveal(tensor)  # a subclass may return something else
                 assert plain is not None
                 _swap(tensor, plain)
     return model
