@@ -16,29 +16,46 @@ import torch as _torch  # noqa: F401  _C links against libraries that torch load
 from . import aten, errors, functions  # noqa: F401  they fill the tables of CrypTensor
 from .aten.coin import manual_seed
 from .aten.ranges import bounded
+from .check import CheckReport, Network, check
+from .compilation import uncompiled as _uncompiled
 from .data import cryptensor
+from .graph import optimize
 from .io import load, load_from_party, save
 from .launch import launch, progress, simulate
+from .links import make_certificates
 from .nn import calibrate, decrypt, encrypt
+from .private import define_private_variable, masked, private_input, private_output
 from .profiler import reset_stats, stats
 from .session import init, rank, shutdown, world_size
 from .tensor import CrypTensor
 
 __version__ = "0.1.0"
 
+for _function in (cryptensor, decrypt, encrypt, load, load_from_party, manual_seed, save):
+    _uncompiled(_function)
+
 __all__ = [
+    "CheckReport",
     "CrypTensor",
+    "Network",
     "bounded",
     "calibrate",
+    "check",
     "cryptensor",
     "decrypt",
+    "define_private_variable",
     "encrypt",
     "errors",
     "init",
     "launch",
     "load",
     "load_from_party",
+    "make_certificates",
     "manual_seed",
+    "masked",
+    "optimize",
+    "private_input",
+    "private_output",
     "progress",
     "rank",
     "reset_stats",

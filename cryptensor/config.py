@@ -33,8 +33,9 @@ class Settings:
       RangeError on every party. That there is one, or none, is then known to all. Without it such a
       value gives the end value in the function's documentation.
     threads: torch threads of each party.
-    insecure_ok: permits "first_party" between hosts.
+    insecure_ok: permits "first_party" and links that are not encrypted between hosts.
     setup_timeout: seconds to wait for all ranks to come.
+    certificates: the folder with the files of an encrypted link; None: links are not encrypted.
     """
 
     parties: int = 2
@@ -46,6 +47,7 @@ class Settings:
     threads: int = 1
     insecure_ok: bool = False
     setup_timeout: float = 10.0
+    certificates: str | None = None
 
     def __post_init__(self) -> None:
         _check_integer("parties", self.parties, 2, MAX_PARTIES)
@@ -62,6 +64,8 @@ class Settings:
             if not isinstance(getattr(self, name), bool):
                 raise _refusal(name, getattr(self, name), "True or False")
         _check_seconds("setup_timeout", self.setup_timeout)
+        if self.certificates is not None and not isinstance(self.certificates, str):
+            raise _refusal("certificates", self.certificates, "None or the path of a folder")
 
     @property
     def ranks(self) -> int:
@@ -71,7 +75,8 @@ class Settings:
     def agreement(self) -> dict[str, object]:
         """The settings that must be equal at all ranks."""
         shared = ("parties", "provider", "precision", "truncation", "checked")
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name in shared}
+        agreed = {f.name: getattr(self, f.name) for f in fields(self) if f.name in shared}
+        return {**agreed, "encrypted": self.certificates is not None}
 
 
 def _refusal(name: str, value: object, allowed: str) -> ConfigError:

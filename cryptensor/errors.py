@@ -9,6 +9,7 @@ class it knows.
 from __future__ import annotations
 
 from ._C import (
+    AuthFailed,
     ConfigError,
     EntropyError,
     Error,
@@ -21,6 +22,7 @@ from ._C import (
 )
 
 __all__ = [
+    "AuthFailed",
     "ConfigError",
     "EntropyError",
     "Error",

@@ -27,6 +27,7 @@ def launch(
     threads: int = 1,
     insecure_ok: bool = False,
     setup_timeout: float = 10.0,
+    certificates: str | None = None,
     on_progress: Progress | None = None,
     **kwargs,
 ) -> list:
@@ -35,7 +36,8 @@ def launch(
     The processes are fresh interpreters that talk over the loopback interface; the third-party
     dealer is one process more. fn, its arguments and its results may be anything that cloudpickle
     takes, closures included. `on_progress(party, message)` is called here for every
-    `progress(message)` there.
+    `progress(message)` there. With `certificates`, a folder of make_certificates(), the processes
+    talk over encrypted links, as they would between hosts.
 
     Raises ConfigError for a bad setting or what cannot be pickled, and RemoteError when a party
     raises or dies: its `party`, `kind`, `message` and `remote_traceback` tell of the first cause,
@@ -51,6 +53,7 @@ def launch(
         threads=threads,
         insecure_ok=insecure_ok,
         setup_timeout=setup_timeout,
+        certificates=certificates,
     )
     _check_progress(on_progress)
     work = _memory_file(_pickled(fn, args, kwargs))

@@ -147,6 +147,23 @@ def connect_gloo(store: Store, meeting: Meeting, seconds: float) -> ProcessGroup
         ) from error
 
 
+def listen(meeting: Meeting) -> socket.socket:
+    """A listening socket at an address that the other ranks reach, and a free port.
+
+    CRYPTENSOR_PORT chooses the port, for firewalls. Raises SetupError when it is taken.
+    """
+    host = LOOPBACK if meeting.loopback else _own_address(meeting)
+    port = _integer_variable("CRYPTENSOR_PORT", 1, 65_535) if "CRYPTENSOR_PORT" in os.environ else 0
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise SetupError(
+            f"rank {meeting.rank} cannot listen at {host}:{port}: {error}; choose another "
+            "CRYPTENSOR_PORT, or end the program that holds it"
+        ) from error
+
+
 def _own_threads() -> set[int]:
     try:
         return {int(name) for name in os.listdir("/proc/self/task")}

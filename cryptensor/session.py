@@ -7,13 +7,14 @@ parties of one process never see each other's engine.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 
-from . import _C, rendezvous
+from . import _C, links, rendezvous
 from .config import Settings
 from .errors import ConfigError, Error
 
@@ -79,8 +80,13 @@ def init(
     threads: int | None = None,
     insecure_ok: bool = False,
     setup_timeout: float = 60.0,
+    certificates: str | None = None,
 ) -> None:
     """Starts a session in a program that torchrun started, once per process.
+
+    Between hosts the links are encrypted: `certificates` (or CRYPTENSOR_CERTIFICATES) is the folder
+    with this rank's certificate and key and the authority's certificate, see make_certificates().
+    Without it the links to other hosts are refused, unless insecure_ok is True.
 
     With the third-party provider the last rank becomes the dealer: there init() serves until the
     parties said goodbye and then ends the program (SystemExit 0), so that one program has one
@@ -106,6 +112,7 @@ def init(
         threads=torch.get_num_threads() if threads is None else threads,
         insecure_ok=insecure_ok,
         setup_timeout=setup_timeout,
+        certificates=certificates or os.environ.get("CRYPTENSOR_CERTIFICATES"),
     )
     refuse_insecure(settings, meeting.loopback)
     if threads is not None:
@@ -119,6 +126,9 @@ def init(
 def join(store, meeting: rendezvous.Meeting, settings: Settings) -> Session | None:
     """Meets the other ranks and opens a session; at the dealer, serves and returns None."""
     rendezvous.roll_call(store, meeting, settings, settings.setup_timeout)
+    if settings.certificates is not None:
+        transport = links.connect(store, meeting, settings, settings.setup_timeout)
+        return open_session(transport, meeting.rank, settings, keep=(store,))
     backend = rendezvous.connect_gloo(store, meeting, settings.setup_timeout)
     transport = _C.gloo_transport(backend)
     return open_session(transport, meeting.rank, settings, keep=(backend, store))
@@ -142,8 +152,16 @@ def open_session(transport, rank: int, settings: Settings, keep: tuple = ()) -> 
 
 
 def refuse_insecure(settings: Settings, loopback: bool) -> None:
-    """Raises ConfigError for a first-party provider that other hosts could meet."""
-    if settings.provider == "first_party" and not loopback and not settings.insecure_ok:
+    """Raises ConfigError for a first-party provider or plain links that other hosts could meet."""
+    if loopback or settings.insecure_ok:
+        return
+    if settings.certificates is None:
+        raise ConfigError(
+            "certificates is None between hosts, where everybody on the way could read and alter "
+            "what the parties send; it must be a folder made by ct.make_certificates(), or "
+            "insecure_ok must be True for a network that all parties trust"
+        )
+    if settings.provider == "first_party":
         raise ConfigError(
             "provider is 'first_party' between hosts, where every party could read every "
             "secret; it must be 'third_party', or insecure_ok must be True, or all ranks on one "

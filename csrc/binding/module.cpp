@@ -6,9 +6,11 @@
 #include "binding/binding.h"
 #include "core/cpu.h"
 #include "core/errors.h"
+#include "crypto/certificate.h"
 #include "net/decorators.h"
 #include "net/gloo_transport.h"
 #include "net/memory_transport.h"
+#include "net/tls_transport.h"
 
 namespace cryptensor::binding {
 namespace {
@@ -20,6 +22,10 @@ void bind_error(py::module_& m, const char* name, py::handle base, bool is_value
                                ? py::object(py::make_tuple(base, py::handle(PyExc_ValueError)))
                                : py::reinterpret_borrow<py::object>(base);
   py::register_exception<E>(m, name, bases);
+}
+
+std::chrono::milliseconds milliseconds(double seconds) {
+  return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1e3));
 }
 
 std::chrono::microseconds microseconds(double seconds) {
@@ -38,6 +44,7 @@ void bind_errors(py::module_& m) {
   bind_error<PeerLost>(m, "PeerLost", base, false);
   bind_error<PeerTimeout>(m, "PeerTimeout", base, false);
   bind_error<SetupError>(m, "SetupError", base, false);
+  bind_error<AuthFailed>(m, "AuthFailed", base, false);
   bind_error<EntropyError>(m, "EntropyError", base, false);
 }
 
@@ -65,6 +72,35 @@ void bind_transports(py::module_& m) {
   m.def("gloo_transport", [](const c10::intrusive_ptr<c10d::Backend>& backend) {
     return make_gloo_transport(backend.get());
   });
+  m.def(
+      "tls_transport",
+      [](int rank, int listener, const std::vector<std::pair<std::string, uint16_t>>& addresses,
+         const std::vector<std::string>& names, const std::string& authority,
+         const std::string& certificate, const std::string& key, const py::bytes& session,
+         double seconds) {
+        Meeting meeting{rank, listener, {}, names, {}, milliseconds(seconds)};
+        for (const auto& [host, port] : addresses) meeting.addresses.push_back({host, port});
+        const std::string_view digest = session;
+        if (digest.size() != meeting.session.size()) throw ConfigError("session is not 32 bytes");
+        std::copy(digest.begin(), digest.end(), meeting.session.begin());
+        const py::gil_scoped_release no_gil;
+        return make_tls_transport(TlsContext({authority, certificate, key}), meeting);
+      },
+      py::kw_only(), py::arg("rank"), py::arg("listener"), py::arg("addresses"), py::arg("names"),
+      py::arg("authority"), py::arg("certificate"), py::arg("key"), py::arg("session"),
+      py::arg("seconds"));
+  m.def(
+      "make_authority",
+      [](const std::string& folder, int from, int to) {
+        crypto::make_authority(folder, {from, to});
+      },
+      py::arg("folder"), py::arg("from_day"), py::arg("to_day"));
+  m.def(
+      "make_certificate",
+      [](const std::string& folder, const std::string& name, int from, int to) {
+        crypto::make_certificate(folder, name, {from, to});
+      },
+      py::arg("folder"), py::arg("name"), py::arg("from_day"), py::arg("to_day"));
   m.def("trace_transport", [](std::shared_ptr<Transport> inner) {
     return std::make_shared<TraceTransport>(std::move(inner));
   });

@@ -55,6 +55,12 @@ class SetupError : public Error {
   using Error::Error;
 };
 
+// A peer could not prove who it is, or its bytes were altered on the way.
+class AuthFailed : public Error {
+ public:
+  using Error::Error;
+};
+
 // The operating system gave no randomness. There is no fallback.
 class EntropyError : public Error {
  public:

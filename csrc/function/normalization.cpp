@@ -119,10 +119,11 @@ Standardized standardize(Engine& engine, const Secret& x_in, double eps) {
   const Secret squares = engine.sum(engine.square(centred), {-1}, true);
   // sqrt(n) / sqrt(n variance + n eps): the sum needs no division.
   const int bits = squares.fraction_bits();
-  const double least = std::ldexp(n * eps, bits);
-  if (!(least >= 1 && least < 0x1p58)) {
+  // A smaller eps than a unit of the sum is as good as one: the values themselves are coarser.
+  const double least = std::max(std::ldexp(n * eps, bits), 1.0);
+  if (!(eps >= 0 && least < 0x1p58)) {
     throw RangeError(
-        fmt::format("eps is {}; allowed are {} and more", eps, std::ldexp(1 / n, -bits)));
+        fmt::format("eps is {}; allowed are 0 to {}", eps, std::ldexp(1 / n, 58 - bits)));
   }
   const auto shift = static_cast<int64_t>(std::floor(least));
   PowerOptions options{Known{shift, 60}, std::sqrt(n)};
