@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Encrypted links: certificates that say which rank somebody is, and TLS connections that ask.
 
-A folder holds authority.pem and, of each rank, a certificate and a key: party0.pem, party0.key, ...,
-dealer.pem, dealer.key. A host needs its own key only.
+A folder holds authority.pem and, of each rank, a certificate and a key: party0.pem, party0.key,
+..., dealer.pem, dealer.key. A host needs its own key only.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def connect(store: Store, meeting: Meeting, settings: Settings, seconds: float):
     for what, file in files.items():
         if not file.is_file():
             raise ConfigError(
-                f"certificates is {str(folder)!r}, where {file.name} is missing, the {what} of rank "
-                f"{meeting.rank}; make it with ct.make_certificates(folder, parties)"
+                f"certificates is {str(folder)!r}, where {file.name} is missing, the {what} of "
+                f"rank {meeting.rank}; make it with ct.make_certificates(folder, parties)"
             )
     with listen(meeting) as listener:
         addresses, session = _addresses(store, meeting, listener, settings, seconds)

@@ -155,17 +155,17 @@ def refuse_insecure(settings: Settings, loopback: bool) -> None:
     """Raises ConfigError for a first-party provider or plain links that other hosts could meet."""
     if loopback or settings.insecure_ok:
         return
-    if settings.certificates is None:
-        raise ConfigError(
-            "certificates is None between hosts, where everybody on the way could read and alter "
-            "what the parties send; it must be a folder made by ct.make_certificates(), or "
-            "insecure_ok must be True for a network that all parties trust"
-        )
     if settings.provider == "first_party":
         raise ConfigError(
             "provider is 'first_party' between hosts, where every party could read every "
             "secret; it must be 'third_party', or insecure_ok must be True, or all ranks on one "
             "host"
+        )
+    if settings.certificates is None:
+        raise ConfigError(
+            "certificates is None between hosts, where everybody on the way could read and alter "
+            "what the parties send; it must be a folder made by ct.make_certificates(), or "
+            "insecure_ok must be True for a network that all parties trust"
         )
 
 

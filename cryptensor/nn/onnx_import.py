@@ -25,8 +25,8 @@ def from_onnx(model: Any) -> nn.Module:
 
     model: the path of a file, its bytes, or an onnx.ModelProto; onnx.checker validates it. No code
     of the file is run. Inputs keep the sizes and order that the model declares. Needs the extra
-    "onnx", and `pip install --no-deps onnx2torch`. NonMaxSuppression and RoiAlign, which no protocol
-    here computes, are not available where torchvision is missing or does not fit torch.
+    "onnx", and `pip install --no-deps onnx2torch`. NonMaxSuppression and RoiAlign, which no
+    protocol here computes, are not available where torchvision is missing or does not fit torch.
 
     Raises FileError for a file that cannot be read or is no valid ONNX model, UnsupportedOperation
     naming the operations that onnx2torch does not know, ConfigError where the extra is missing,

@@ -192,6 +192,12 @@ def test_first_party_between_hosts_is_refused(torchrun_variables):
         ct.init(provider="first_party")
 
 
+def test_plain_links_between_hosts_are_refused(torchrun_variables):
+    torchrun_variables.setenv("MASTER_ADDR", "192.0.2.1")
+    with pytest.raises(ConfigError, match=r"certificates is None between hosts.*insecure_ok"):
+        ct.init()
+
+
 @pytest.mark.parametrize("name", ["127.0.0.1", "127.3.2.1", "::1", "localhost"])
 def test_loopback_is_known(name):
     assert rendezvous.is_loopback(name)
