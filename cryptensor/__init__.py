@@ -18,14 +18,16 @@ from .aten.coin import manual_seed
 from .aten.ranges import bounded
 from .check import CheckReport, Network, check
 from .compilation import uncompiled as _uncompiled
-from .data import cryptensor
+from .data import cryptensor, share
 from .graph import optimize
 from .io import load, load_from_party, save
 from .launch import launch, progress, simulate
 from .links import make_certificates
 from .nn import calibrate, decrypt, encrypt
+from .policy import policy
 from .private import define_private_variable, masked, private_input, private_output
 from .profiler import reset_stats, stats
+from .seeding import seeded
 from .session import init, rank, shutdown, world_size
 from .tensor import CrypTensor
 
@@ -54,12 +56,15 @@ __all__ = [
     "manual_seed",
     "masked",
     "optimize",
+    "policy",
     "private_input",
     "private_output",
     "progress",
     "rank",
     "reset_stats",
     "save",
+    "seeded",
+    "share",
     "shutdown",
     "simulate",
     "stats",

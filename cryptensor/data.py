@@ -65,6 +65,16 @@ def _entered(engine: Any, secret: Any, dtype: torch.dtype | None) -> CrypTensor:
     )
 
 
+def share(x: CrypTensor) -> CrypTensor:
+    """The same values as additive shares, which no party knows, where x may have an owner.
+
+    Not seen by autograd. Cost: nothing is sent. Raises ConfigError for what is no secret.
+    """
+    if not isinstance(x, CrypTensor):
+        raise ConfigError(f"x is of type {type(x).__name__}; it must be a secret tensor")
+    return CrypTensor(x._engine.share(x._secret), x._engine, x.dtype)
+
+
 def check_source(engine: Any, src: int) -> None:
     """ConfigError unless src is the rank of a party."""
     if isinstance(src, bool) or not isinstance(src, int) or not 0 <= src < engine.parties:

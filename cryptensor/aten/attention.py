@@ -32,10 +32,25 @@ def _settle(engine: _C.Engine, value: _C.Secret) -> _C.Secret:
     return engine.settle(value) if value.fraction_bits > engine.precision else value
 
 
+def _each_head(value: _C.Secret, heads: int) -> _C.Secret:
+    """Keys or values that groups of heads have in common, once for every head."""
+    times = heads // value.shape[-3]
+    return value if times == 1 else value.rearrange(lambda s: s.repeat_interleave(times, -3))
+
+
+def _in_common(engine: _C.Engine, grad: _C.Secret, heads: int) -> _C.Secret:
+    """The sum over the heads of each group: the gradient of what they have in common."""
+    if grad.shape[-3] == heads:
+        return grad
+    grouped = grad.rearrange(lambda s: s.unflatten(-3, (heads, -1)))
+    return engine.sum(grouped, [len(grouped.shape) - 3], False)
+
+
 def _probabilities(
     engine: _C.Engine, query: Any, key: Any, is_causal: bool, mask: Any, scale: float
 ) -> _C.Secret:
-    scores = engine.matmul(factor(engine, query), _turned(factor(engine, key)))
+    keys = _each_head(factor(engine, key), query.shape[-3])
+    scores = engine.matmul(factor(engine, query), _turned(keys))
     scores = engine.scale(scores, scale)
     if is_causal:
         allowed = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool).tril()
@@ -63,7 +78,7 @@ def attention(
     engine = engine_of(query, key, value, attn_mask)
     scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
     softmax = _probabilities(engine, query, key, is_causal, attn_mask, scale)
-    result = engine.matmul(softmax, factor(engine, value))
+    result = engine.matmul(softmax, _each_head(factor(engine, value), query.shape[-3]))
     unused = engine.public(torch.zeros(query.shape[:-1], dtype=torch.float64))
     kept = wrap(unused, engine, torch.float32)
     if wants_gradient(query, key, value):
@@ -94,16 +109,18 @@ def attention_backward(
         softmax = _probabilities(engine, query, key, is_causal, attn_mask, scale)
     g = factor(engine, grad)
     for_value = engine.matmul(_turned(softmax), g)
-    by_softmax = _settle(engine, engine.matmul(g, _turned(factor(engine, value))))
+    heads = query.shape[-3]
+    values = _each_head(factor(engine, value), heads)
+    by_softmax = _settle(engine, engine.matmul(g, _turned(values)))
     last = len(softmax.shape) - 1
     total = _settle(engine, engine.sum(engine.mul(by_softmax, softmax), [last], True))
     by_scores = engine.mul(softmax, engine.sub(by_softmax, total))
     by_scores = engine.settle(engine.scale(engine.settle(by_scores), scale))
-    for_query = engine.matmul(by_scores, factor(engine, key))
+    for_query = engine.matmul(by_scores, _each_head(factor(engine, key), heads))
     for_key = engine.matmul(_turned(by_scores), factor(engine, query))
     dtype = result_dtype(query, value)
     return (
         wrap(for_query, engine, dtype),
-        wrap(for_key, engine, dtype),
-        wrap(for_value, engine, dtype),
+        wrap(_in_common(engine, for_key, key.shape[-3]), engine, dtype),
+        wrap(_in_common(engine, for_value, value.shape[-3]), engine, dtype),
     )

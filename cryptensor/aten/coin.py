@@ -9,7 +9,6 @@ Nothing that hides a secret is ever drawn here: masks of the protocols come from
 
 from __future__ import annotations
 
-import ssl
 import weakref
 
 import torch
@@ -29,7 +28,7 @@ def coin(engine: _C.Engine) -> torch.Generator:
     """
     found = _coins.get(engine)
     if found is None:
-        own = int.from_bytes(ssl.RAND_bytes(8), "little")
+        own = int.from_bytes(_C.random_bytes(8), "little")
         seed = 0
         for drawn in _exchanged(engine, own):
             seed ^= drawn

@@ -34,7 +34,7 @@ def less(x: Any, y: Any) -> Any:
     for secret, other, side in ((x, y, "less"), (y, x, "greater")):
         if isinstance(secret, CrypTensor) and not isinstance(other, torch.Tensor):
             return _against_number(engine, secret, float(other), side)
-    return engine.ltz(engine.sub(handle(engine, x), handle(engine, y)))
+    return engine.ltz(engine.difference(handle(engine, x), handle(engine, y)))
 
 
 def _against_number(engine: Any, x: CrypTensor, number: float, side: str) -> Any:
@@ -50,7 +50,7 @@ def _against_number(engine: Any, x: CrypTensor, number: float, side: str) -> Any
 
 
 def _minus(engine: Any, value: Any, number: float) -> Any:
-    return value if number == 0 else engine.sub(value, handle(engine, number))
+    return value if number == 0 else engine.difference(value, handle(engine, number))
 
 
 @implements(aten.lt.Tensor, aten.lt.Scalar)
@@ -93,7 +93,7 @@ def equal(x: Any, y: Any) -> Any:
             return found
         bit = engine.is_zero(_minus(engine, settled(engine, x), number))
         return x._memo.keep(("equal", number), x._secret, bit)
-    return engine.is_zero(engine.sub(settled(engine, x), settled(engine, y)))
+    return engine.is_zero(engine.difference(settled(engine, x), settled(engine, y)))
 
 
 @implements(aten.ne.Tensor, aten.ne.Scalar)

@@ -8,22 +8,19 @@ PyTorch's Python decompositions; C++ kernels made of other operations; Unsupport
 from __future__ import annotations
 
 import difflib
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..call_site import user_line
 from ..errors import UnsupportedOperation
 from ..tensor import OPERATIONS
 from . import inplace
 
-_PACKAGE = str(Path(__file__).resolve().parents[1])
-_TORCH = str(Path(torch.__file__).resolve().parent)
 # Some decompositions call the operation that they decompose.
 _MAX_DEPTH = 4
 
@@ -56,17 +53,6 @@ def refusal(operation: Any, advice: str = "") -> Callable[..., Any]:
 
     handler.refuses = True  # type: ignore[attr-defined]
     return handler
-
-
-def user_line() -> str:
-    """The innermost line of the running program that is neither PyTorch's nor this package's."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith((_PACKAGE, _TORCH, "<")):
-            return f"{name}:{frame.f_lineno}"
-        frame = frame.f_back  # type: ignore[assignment]
-    return "an unknown line"
 
 
 class _Nesting(threading.local):

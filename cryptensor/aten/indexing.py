@@ -114,15 +114,15 @@ def embedding_dense_backward(
 
 
 def _secret_rows_added(grad: Any, positions: Any, rows: int, padding_idx: int) -> CrypTensor:
-    if padding_idx >= 0:
-        raise UnsupportedOperation(
-            f"gradient of an embedding at secret positions with padding_idx={padding_idx}: it "
-            "must be None"
-        )
     engine = engine_of(grad, positions)
     flat = handle(engine, grad).rearrange(lambda s: s.reshape(-1, s.shape[-1]))
     zeros = torch.zeros(rows, grad.shape[-1])
-    return selection.added(zeros, 0, positions, wrap(flat, engine, grad.dtype))
+    sums = selection.added(zeros, 0, positions, wrap(flat, engine, grad.dtype))
+    if padding_idx < 0:
+        return sums
+    # Shares of zero: the row of the padding gets no gradient.
+    row = torch.tensor([padding_idx])
+    return wrap(sums._secret.rearrange(lambda s: s.index_fill(0, row, 0)), engine, grad.dtype)
 
 
 def _placed(x: Any, source: Any, move: Any) -> CrypTensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ..errors import UnsupportedOperation
 from ..tensor import CrypTensor
 from .operands import bits, encode_integers, engine_of, wrap
 from .table import implements
@@ -54,4 +55,7 @@ def _pair(x: Any, y: Any) -> tuple[Any, Any, Any]:
 def _expect_bool(x: Any) -> None:
     dtype = x.dtype if isinstance(x, torch.Tensor) else torch.tensor(x).dtype
     if dtype != torch.bool:
-        raise TypeError(f"logical operations on secrets need dtype bool, not {dtype}: write x != 0")
+        # No TypeError: an operator of Python would take it for "try the other operand".
+        raise UnsupportedOperation(
+            f"logical operations on secrets need dtype bool, not {dtype}: write x != 0"
+        )

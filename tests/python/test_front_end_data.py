@@ -10,7 +10,7 @@ import torch
 import cryptensor as ct
 from cryptensor import session
 from cryptensor.data import cryptensor, shape_of, to_tensor
-from cryptensor.errors import RangeError, RemoteError, ShapeError
+from cryptensor.errors import ConfigError, RangeError, RemoteError, ShapeError
 
 ACCEPTED = {
     "number": 2.5,
@@ -158,6 +158,22 @@ def test_dtype_of_the_revealed_tensor():
         assert abs(opened.item() - 1000.1) <= 2**-17
     with pytest.raises(RemoteError, match="dtype is"):
         ct.simulate(open_from, [1.0], 0, torch.complex64, parties=2)
+
+
+def shared_again():
+    x = ct.cryptensor(torch.tensor([3, -1]), src=1)
+    y = ct.share(x)
+    with pytest.raises(ConfigError, match="x is of type Tensor"):
+        ct.share(torch.ones(2))
+    return x.owner, y.owner, y.dtype, y.reveal().tolist(), y._secret.export_share().tolist()
+
+
+def test_share_gives_up_the_owner():
+    found = ct.simulate(shared_again, parties=2)
+    for owner, none, dtype, opened, _ in found:
+        assert (owner, none, dtype, opened) == (1, -1, torch.int64, [3, -1])
+    # Neither share is the value.
+    assert all(share != [3, -1] for *_, share in found)
 
 
 def positions_of_one_party():
