@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+"""The command `cryptensor`."""
+
+from .application import main
+
+__all__ = ["main"]

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""What the command line knows: one function a command, and how an error ends the program."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import Error
+
+application = typer.Typer(
+    help="Secure multi-party computation on PyTorch tensors.", no_args_is_help=True
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@application.callback()
+def cryptensor() -> None:
+    """Secure multi-party computation on PyTorch tensors."""
+
+
+@application.command()
+def cert(
+    folder: Annotated[Path, typer.Argument(help="Where the files go; made if it is missing.")],
+    parties: Annotated[int, typer.Option(help="Number of computing parties.")] = 2,
+    days: Annotated[int, typer.Option(help="How long the certificates are good.")] = 365,
+    as_json: AsJson = False,
+) -> None:
+    """Makes a test authority, and a certificate and a key for each party and the dealer."""
+    from ..links import make_certificates
+
+    files = [str(file) for file in make_certificates(folder, parties, days)]
+    if as_json:
+        print(json.dumps({"files": files}))
+        return
+    for file in files:
+        print(file)
+    print(
+        "\nGive every host authority.pem and its own .pem and .key, nothing else, and the folder\n"
+        "that holds them to ct.init(certificates=...) or CRYPTENSOR_CERTIFICATES.\n"
+        "Whoever has authority.key can pretend to be any party."
+    )
+
+
+def main() -> None:
+    """Runs the command line. Exit status 1 and one line of text for an error of the library."""
+    try:
+        application()
+    except Error as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(1)
