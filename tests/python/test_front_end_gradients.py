@@ -209,3 +209,22 @@ def test_a_model_learns():
             loss.backward()
             optimizer.step()
         assert abs(losses[1].reveal() - losses[0].detach()) < 2 * BOUND
+
+
+def small_inverses():
+    found = []
+    for name, small in (("rsqrt", 4e-4), ("reciprocal", 4e-3)):
+        x = ct.cryptensor(torch.tensor([small, 1.0, 2.0]), src=0).requires_grad_()
+        (getattr(torch, name)(x) * torch.tensor([1e-4, 1.0, -1.0])).sum().backward()
+        found.append(x.grad.reveal())
+    return found
+
+
+def test_gradients_of_inverses_of_small_numbers_at_high_precision():
+    """1 / x^1.5 is 125,000 here, and products of 24 fraction bits end at 2^14."""
+    rsqrt, reciprocal = ct.simulate(small_inverses, precision=24, provider="first_party")[0]
+    weights = torch.tensor([1e-4, 1.0, -1.0], dtype=torch.float64)
+    x = torch.tensor([4e-4, 1.0, 2.0], dtype=torch.float64)
+    torch.testing.assert_close(rsqrt.double(), -0.5 * weights * x**-1.5, rtol=2e-3, atol=1e-5)
+    x[0] = 4e-3
+    torch.testing.assert_close(reciprocal.double(), -weights * x**-2, rtol=2e-3, atol=1e-5)
