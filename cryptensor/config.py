@@ -29,13 +29,15 @@ class Settings:
     timeout: seconds to wait for a peer in the middle of an operation.
     precision: fraction bits of an encoded number.
     truncation: how a product goes back to `precision` fraction bits.
-    checked: a value outside a function's domain, such as log of a negative number, raises
-      RangeError on every party. That there is one, or none, is then known to all. Without it such a
-      value gives the end value in the function's documentation.
+    checked: a value outside a function's domain, such as log of a negative number, and a sum or
+      product outside the range raise RangeError on every party. That there is one, or none, is then
+      known to all. Without it such a value gives the end value in the function's documentation, and
+      sums and products wrap. csrc/fixedpoint/README.md tells what it costs.
     threads: torch threads of each party.
     insecure_ok: permits "first_party" and links that are not encrypted between hosts.
     setup_timeout: seconds to wait for all ranks to come.
     certificates: the folder with the files of an encrypted link; None: links are not encrypted.
+    seed: of a test whose transcripts repeat, see seeding.py; None: true randomness.
     """
 
     parties: int = 2
@@ -48,6 +50,7 @@ class Settings:
     insecure_ok: bool = False
     setup_timeout: float = 10.0
     certificates: str | None = None
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         _check_integer("parties", self.parties, 2, MAX_PARTIES)

@@ -29,6 +29,7 @@ __all__ = [
     "FileError",
     "PeerLost",
     "PeerTimeout",
+    "PolicyError",
     "ProtocolError",
     "PublicSinkError",
     "RangeError",
@@ -42,6 +43,10 @@ __all__ = [
 
 class SecretLeakError(Error):
     """The program asked for a secret in the clear without calling reveal()."""
+
+
+class PolicyError(Error):
+    """A reveal that ct.policy() forbids; nothing of the value was sent."""
 
 
 class PublicSinkError(Error):

@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from . import _C, rendezvous, session
+from . import _C, rendezvous, seeding, session
 from .config import Settings
 from .errors import ConfigError, SecretLeakError
 from .failure import Failure, remote_error
@@ -54,6 +54,7 @@ def launch(
         insecure_ok=insecure_ok,
         setup_timeout=setup_timeout,
         certificates=certificates,
+        seed=seeding.current(),
     )
     _check_progress(on_progress)
     work = _memory_file(_pickled(fn, args, kwargs))
@@ -96,6 +97,7 @@ def simulate(
         precision=precision,
         truncation=truncation,
         checked=checked,
+        seed=seeding.current(),
     )
     _check_callable(fn)
     _check_progress(on_progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from .openings import Opening
 from .session import current
 
 _COLUMNS = ("operation", "calls", "rounds", "online bytes", "dealer bytes", "wait s")
@@ -38,17 +39,19 @@ class OperationStats:
 class Stats:
     """Counters of one party at one moment. Holds no secret and can be pickled.
 
-    "Online bytes" are the bytes that this party sent to the other parties.
+    "Online bytes" are the bytes that this party sent to the other parties. `reveals` counts calls,
+    `openings` lists those of values that were not public, by call site.
     """
 
     operations: tuple[OperationStats, ...]
     reveals: int = 0
+    openings: tuple[Opening, ...] = ()
 
     @classmethod
-    def of(cls, engine) -> Stats:
+    def of(cls, engine, openings: tuple[Opening, ...] = ()) -> Stats:
         names = OperationStats.__slots__
         rows = (OperationStats(**{n: row[n] for n in names if n in row}) for row in engine.stats())
-        return cls(tuple(rows), engine.reveals())
+        return cls(tuple(rows), engine.reveals(), openings)
 
     @property
     def calls(self) -> int:
@@ -96,6 +99,7 @@ class Stats:
             "operations": [asdict(row) for row in self.operations],
             "total": asdict(self.total()),
             "reveals": self.reveals,
+            "openings": [asdict(opening) for opening in self.openings],
         }
 
     def __repr__(self) -> str:
@@ -103,18 +107,22 @@ class Stats:
         widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
         lines = [_aligned(row, widths) for row in rows]
         lines.insert(1, "  ".join("-" * width for width in widths))
-        return "\n".join([*lines, f"reveals: {self.reveals}"])
+        return "\n".join([*lines, self._reveal_lines()])
 
     def __rich__(self):
         """The same as a rich table; only rich itself calls this."""
         from rich.table import Table
 
-        table = Table(caption=f"reveals: {self.reveals}")
+        table = Table(caption=self._reveal_lines())
         for name in _COLUMNS:
             table.add_column(name, justify="left" if name == "operation" else "right")
         for row in self._rows():
             table.add_row(*row.cells())
         return table
+
+    def _reveal_lines(self) -> str:
+        listed = (f"{opening.count:>8,} x {opening}" for opening in self.openings)
+        return "\n".join([f"reveals: {self.reveals}", *listed])
 
     def _rows(self) -> tuple[OperationStats, ...]:
         return (*self.operations, self.total())
@@ -125,12 +133,15 @@ class Stats:
 
 def stats() -> Stats:
     """What the operations of the current session cost so far."""
-    return Stats.of(current().engine)
+    session = current()
+    return Stats.of(session.engine, session.openings.listed())
 
 
 def reset_stats() -> None:
     """Sets all counters of the current session to zero."""
-    current().engine.reset_stats()
+    session = current()
+    session.engine.reset_stats()
+    session.openings.reset()
 
 
 def _aligned(row: tuple[str, ...], widths: list[int]) -> str:

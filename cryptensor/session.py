@@ -14,22 +14,26 @@ from dataclasses import dataclass, field
 
 import torch
 
-from . import _C, links, rendezvous
+from . import _C, links, rendezvous, seeding
 from .config import Settings
 from .errors import ConfigError, Error
+from .openings import Openings
 
 
 @dataclass(eq=False, slots=True)
 class Session:
     """An engine, the settings that it was made with, and what has to live as long.
 
-    `report` takes progress messages on their way to whoever started the parties.
+    `report` takes progress messages on their way to whoever started the parties; `openings` sees
+    every reveal before it happens. `trace` has the frames of a seeded session, which is a test.
     """
 
     engine: object
     config: Settings
     report: Callable[[object], None] = field(default=lambda message: None, repr=False)
     keep: tuple = field(default=(), repr=False)
+    openings: Openings = field(default_factory=Openings, repr=False)
+    trace: object = field(default=None, repr=False)
 
 
 class _Stack(threading.local):
@@ -113,6 +117,7 @@ def init(
         insecure_ok=insecure_ok,
         setup_timeout=setup_timeout,
         certificates=certificates or os.environ.get("CRYPTENSOR_CERTIFICATES"),
+        seed=seeding.current(),
     )
     refuse_insecure(settings, meeting.loopback)
     if threads is not None:
@@ -136,6 +141,12 @@ def join(store, meeting: rendezvous.Meeting, settings: Settings) -> Session | No
 
 def open_session(transport, rank: int, settings: Settings, keep: tuple = ()) -> Session | None:
     """Opens a session over a transport; at the dealer's rank, serves and returns None."""
+    trace = None
+    if settings.seed is None:
+        _C.seed_thread(None)  # an earlier session of this thread may have been seeded
+    else:
+        trace = transport = _C.trace_transport(transport)
+        seeding.seed_thread(settings.seed, rank)
     if rank == settings.parties:
         _C.serve_dealer(transport, settings.parties, settings.timeout)
         return None
@@ -148,11 +159,18 @@ def open_session(transport, rank: int, settings: Settings, keep: tuple = ()) -> 
         checked=settings.checked,
         timeout=settings.timeout,
     )
-    return push(Session(engine, settings, keep=keep))
+    opened = Session(engine, settings, keep=keep, trace=trace)
+    engine.guard_reveals(opened.openings)
+    return push(opened)
 
 
 def refuse_insecure(settings: Settings, loopback: bool) -> None:
-    """Raises ConfigError for a first-party provider or plain links that other hosts could meet."""
+    """Raises ConfigError for what is for one host only and would be met by others.
+
+    That is a first-party provider, plain links, and seeded randomness.
+    """
+    if settings.seed is not None and not loopback:
+        raise ConfigError("seed is given between hosts; ct.seeded() is for tests on one host")
     if loopback or settings.insecure_ok:
         return
     if settings.provider == "first_party":

@@ -142,10 +142,11 @@ class CrypTensor(torch.Tensor):
         """Opens the values: a plain tensor of the same shape and dtype, None where rank != dst.
 
         dst: the only rank to learn the values; None opens them to all parties.
-        Cost: one round, and one truncation where a product is still pending.
+        Cost: one round, and one truncation where a product is still pending. Raises PolicyError
+        where ct.policy() forbids it.
         """
         engine = self._engine
-        values = engine.reveal(engine.settle(self._secret), dst)
+        values = engine.reveal(self._secret, dst)
         if values is None:
             return None
         if not self.dtype.is_floating_point:

@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from ..aten.fallback import user_line
+from ..call_site import user_line
 from ..tensor import OPERATIONS, CrypTensor
 from .ranges import Ranges
 from .report import Place, Unsupported

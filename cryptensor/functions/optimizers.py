@@ -15,8 +15,8 @@ import torch
 from torch.optim import SGD, Adam, Optimizer, RMSprop
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from ..aten.fallback import user_line
 from ..aten.optimizers import chosen, rmsprop_step, secret_places
+from ..call_site import user_line
 from ..errors import UnsupportedOperation
 from ..tensor import CrypTensor
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .. import session
+from .. import _C, session
 from ..errors import ConfigError
 from ..tensor import CrypTensor
 from . import container
@@ -47,7 +46,7 @@ def save(obj: Any, path: Any) -> None:
     engine: Any = session.current().engine
     plan, error = attempt(lambda: _Plan(engine, obj, path))
     digest = plan.header.digest() if plan is not None else bytes(_DIGEST_BYTES)
-    lines = agree(engine, "ct.save()", error, digest + os.urandom(_ID_BYTES))
+    lines = agree(engine, "ct.save()", error, digest + _C.random_bytes(_ID_BYTES))
     assert plan is not None
     for party, line in enumerate(lines):
         if line[:_DIGEST_BYTES] != lines[0][:_DIGEST_BYTES]:

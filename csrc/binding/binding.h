@@ -13,6 +13,7 @@ namespace py = pybind11;
 
 void bind_errors(py::module_& m);
 void bind_transports(py::module_& m);
+void bind_interference(py::module_& m);
 void bind_secret(py::module_& m);
 void bind_engine(py::module_& m);
 void bind_functions(py::module_& m,

@@ -9,6 +9,7 @@
 #include "core/errors.h"
 #include "fixedpoint/fixedpoint.h"
 #include "function/cost.h"
+#include "function/range.h"
 #include "protocol/additive/engine.h"
 #include "protocol/cost.h"
 #include "protocol/plaintext/engine.h"
@@ -243,39 +244,40 @@ void bind_engine(py::module_& m) {
       .def("share", &Engine::share, release_gil())
       .def("import_share", &Engine::import_share, py::arg("share"), py::arg("fraction_bits"),
            py::arg("owner"))
-      .def("add", &Engine::add, release_gil())
-      .def("sub", &Engine::subtract, release_gil())
+      .def("add", &function::add, release_gil())
+      .def("sub", &function::subtract, release_gil())
+      .def("difference", &function::difference, release_gil())
       .def("neg", &Engine::negate, release_gil())
       .def(
           "sum",
           [](Engine& e, const Secret& a, std::vector<int64_t> dims, bool keepdim) {
-            return e.sum(a, dims, keepdim);
+            return function::sum(e, a, dims, keepdim);
           },
           release_gil())
-      .def("cumsum", &Engine::cumulative_sum, release_gil())
-      .def("scale", &Engine::scale, release_gil())
+      .def("cumsum", &function::cumulative_sum, release_gil())
+      .def("scale", &function::scale, release_gil())
       .def(
           "mul",
           [multiply](Engine& e, const Secret& a, const Secret& b) {
-            return e.product(multiply(), a, b);
+            return function::product(e, multiply(), a, b);
           },
           release_gil())
       .def(
           "matmul",
           [](Engine& e, const Secret& a, const Secret& b) {
-            return e.product({ring::Bilinear::matmul, {}}, a, b);
+            return function::product(e, {ring::Bilinear::matmul, {}}, a, b);
           },
           release_gil())
       .def(
           "conv",
           [](Engine& e, const Secret& x, const Secret& w, std::vector<int64_t> stride,
              std::vector<int64_t> padding, std::vector<int64_t> dilation, int64_t groups) {
-            return e.product(
-                convolution(std::move(stride), std::move(padding), std::move(dilation), groups), x,
-                w);
+            return function::product(
+                e, convolution(std::move(stride), std::move(padding), std::move(dilation), groups),
+                x, w);
           },
           release_gil())
-      .def("square", &Engine::square, release_gil())
+      .def("square", &function::square, release_gil())
       .def("settle", &Engine::settle, release_gil())
       .def(
           "truncate",
@@ -309,7 +311,10 @@ void bind_engine(py::module_& m) {
       .def("select", &Engine::select, release_gil())
       .def("combine",
            [](Engine& e, const std::vector<Secret>& values, const py::function& fn) {
-             const auto aligned = e.aligned(values);
+             const auto aligned = [&] {
+               const py::gil_scoped_release no_gil;
+               return function::aligned(e, values);
+             }();
              std::vector<at::Tensor> shares;
              for (const Secret& s : aligned) shares.push_back(s.share());
              return e.combined(aligned, THPVariable_Unpack(fn(shares).ptr()));
@@ -328,9 +333,23 @@ void bind_engine(py::module_& m) {
           py::arg("a"), py::arg("dst") = py::none())
       .def("stats", &stats)
       .def("reset_stats", [](Engine& e) { e.statistics().reset(); })
+      // The guard gets operation, shape and dst, see Engine::guard_reveals.
+      .def("guard_reveals",
+           [](Engine& e, py::function guard) {
+             e.guard_reveals([guard = std::move(guard)](const RevealRequest& request) {
+               const py::gil_scoped_acquire gil;
+               guard(request.operation, request.sizes, request.dst);
+             });
+           })
       .def("reveals", [](Engine& e) { return e.statistics().reveals; })
       .def("synchronize", &Engine::synchronize, py::arg("bytes") = 8, release_gil())
-      .def("shutdown", &Engine::shutdown, release_gil())
+      .def(
+          "shutdown",
+          [](Engine& e) {
+            e.shutdown();
+            e.statistics().close();
+          },
+          release_gil())
       .def("abort", &Engine::abort, release_gil());
   bind_functions(m, engine);
   m.def("make_engine", &make_engine, py::arg("transport"), py::arg("parties"), py::arg("provider"),

@@ -4,9 +4,11 @@
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 
 #include "binding/binding.h"
+#include "binding/refusal.h"
 #include "core/cpu.h"
 #include "core/errors.h"
 #include "crypto/certificate.h"
+#include "crypto/key.h"
 #include "net/decorators.h"
 #include "net/gloo_transport.h"
 #include "net/memory_transport.h"
@@ -101,6 +103,22 @@ void bind_transports(py::module_& m) {
         crypto::make_certificate(folder, name, {from, to});
       },
       py::arg("folder"), py::arg("name"), py::arg("from_day"), py::arg("to_day"));
+  m.def(
+      "seed_thread",
+      [](const std::optional<py::bytes>& seed) {
+        if (!seed) return crypto::seed_thread(std::nullopt);
+        const std::string_view bytes = *seed;
+        std::array<uint8_t, 16> key;
+        if (bytes.size() != key.size()) throw ConfigError("seed is not 16 bytes");
+        std::copy(bytes.begin(), bytes.end(), key.begin());
+        crypto::seed_thread(key);
+      },
+      py::arg("seed"));
+  m.def("random_bytes", [](size_t n) {
+    std::string out(n, '\0');
+    crypto::random_bytes(out.data(), n);
+    return py::bytes(out);
+  });
   m.def("trace_transport", [](std::shared_ptr<Transport> inner) {
     return std::make_shared<TraceTransport>(std::move(inner));
   });
@@ -117,6 +135,8 @@ PYBIND11_MODULE(_C, m) {
   m.doc() = "The protocols of cryptensor. Use the package, not this module.";
   cryptensor::binding::bind_errors(m);
   cryptensor::binding::bind_transports(m);
+  cryptensor::binding::bind_interference(m);
   cryptensor::binding::bind_secret(m);
   cryptensor::binding::bind_engine(m);
+  cryptensor::binding::refuse_by_type(m);  // last: of all that is bound above
 }

@@ -10,6 +10,7 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <string>
@@ -66,6 +67,25 @@ void append_little_endian(std::vector<uint8_t>& bytes, uint64_t value) {
   for (int i = 0; i < 8; ++i) bytes.push_back(static_cast<uint8_t>(value >> (8 * i)));
 }
 
+#ifdef CRYPTENSOR_MUTANTS
+struct SeededThread {
+  Key key;
+  uint64_t calls = 0;
+};
+thread_local std::optional<SeededThread> seeded;
+
+void seeded_bytes(uint8_t* out, size_t n) {
+  const uint64_t call = seeded->calls++;
+  for (size_t part = 0; n > 0; ++part) {
+    const Key block = derive(seeded->key, "seeded", call, part);
+    const size_t size = std::min(n, block.bytes.size());
+    std::memcpy(out, block.bytes.data(), size);
+    out += size;
+    n -= size;
+  }
+}
+#endif
+
 }  // namespace
 
 Key::~Key() { OPENSSL_cleanse(bytes.data(), bytes.size()); }
@@ -78,6 +98,9 @@ Key random_key() {
 
 void random_bytes(void* destination, size_t n) {
   auto* out = static_cast<uint8_t*>(destination);
+#ifdef CRYPTENSOR_MUTANTS
+  if (seeded) return seeded_bytes(out, n);
+#endif
   while (n > 0) {
     const size_t part = std::min<size_t>(n, std::numeric_limits<int>::max());
     // The private generator: its state is never shown by random values that become public.
@@ -87,6 +110,18 @@ void random_bytes(void* destination, size_t n) {
     out += part;
     n -= part;
   }
+}
+
+void seed_thread(const std::optional<std::array<uint8_t, 16>>& seed) {
+#ifdef CRYPTENSOR_MUTANTS
+  seeded.reset();
+  if (seed) seeded.emplace().key.bytes = *seed;
+#else
+  if (!seed) return;
+  throw ConfigError(
+      "seed: this build draws true randomness only; repeatable sessions need the module of the "
+      "build target `mutants`, which is for tests");
+#endif
 }
 
 Key derive(const Key& parent, std::string_view label, uint64_t a, uint64_t b) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,11 @@ struct Key {
 // Throws EntropyError if there is none; never falls back to anything weaker.
 Key random_key();
 void random_bytes(void* destination, size_t n);
+
+// For tests that compare transcripts: from now on random_bytes() of this thread is a function of
+// the seed, and of the number of calls; without a seed, as before. The code for it exists in the
+// target `mutants` alone: every other build throws ConfigError and can only draw true randomness.
+void seed_thread(const std::optional<std::array<uint8_t, 16>>& seed);
 
 // A key for one purpose: HKDF-SHA256 of `parent` with info = label || a || b, both numbers as 8
 // little-endian bytes. Keys of different (label, a, b) are independent of each other, and none of

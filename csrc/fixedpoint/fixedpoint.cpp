@@ -33,13 +33,18 @@ std::string index_text(int64_t flat, at::IntArrayRef sizes) {
 template <class T>
 void encode_integers(const T* in, int64_t* out, int64_t n, at::IntArrayRef sizes, int f) {
   const T limit = T{1} << (kMagnitudeBits - f);
-  for (int64_t i = 0; i < n; ++i) {
-    const T v = in[i];
-    if (v >= limit || (std::is_signed_v<T> && v <= -limit)) {
-      refuse(static_cast<double>(v), i, sizes, f);
+  const auto is_good = [limit](T v) {
+    return (v < limit) & (!std::is_signed_v<T> | (v > static_cast<T>(-limit)));
+  };
+  // One decision for all of them: a branch for each would depend on values that are secret.
+  bool fits = true;
+  for (int64_t i = 0; i < n; ++i) fits &= is_good(in[i]);
+  if (!fits) {
+    for (int64_t i = 0; i < n; ++i) {
+      if (!is_good(in[i])) refuse(static_cast<double>(in[i]), i, sizes, f);
     }
-    out[i] = static_cast<int64_t>(v) * (int64_t{1} << f);
   }
+  for (int64_t i = 0; i < n; ++i) out[i] = static_cast<int64_t>(in[i]) * (int64_t{1} << f);
 }
 
 void encode_reals(const double* in, int64_t* out, int64_t n, at::IntArrayRef sizes, int f) {

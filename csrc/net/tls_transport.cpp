@@ -201,6 +201,7 @@ class Incoming : public Line<Receiving> {
 
  private:
   void move(Receiving& job) override {
+    if (cut_) throw PeerLost("a frame that was too long came before");
     const auto forever = Clock::now() + kForever;
     uint64_t size = 0;
     stream_->read({reinterpret_cast<uint8_t*>(&size), sizeof size}, forever);
@@ -210,7 +211,10 @@ class Incoming : public Line<Receiving> {
     stream_->read({job.frame->data(), taken}, forever);
     // The frame is cut, which its receiver sees; what is left of it is nothing to wait for.
     if (!fits) stream_->close();
+    cut_ = !fits;
   }
+
+  bool cut_ = false;
 };
 
 class TlsTransport : public Transport {

@@ -279,6 +279,19 @@ Secret Engine::at_least_zero(const Secret& a) {
   return shared_at_least_zero(a);
 }
 
+at::Tensor Engine::reveal(const Secret& a, std::optional<int> dst) {
+  // The plaintext engine plays all parties.
+  if (parties() > 1 && dst && (*dst < 0 || *dst >= parties())) {
+    throw ConfigError(
+        fmt::format("dst is {}; allowed are None and the ranks 0 to {}", *dst, parties() - 1));
+  }
+  if (reveal_guard_ && !a.is_public()) {
+    reveal_guard_({statistics_.running(), a.sizes().vec(), dst});
+  }
+  ++statistics_.reveals;
+  return opened(a, dst);
+}
+
 Secret Engine::maximum(const Secret& a_in, const Secret& b_in) {
   const Secret a = settle(a_in), b = settle(b_in);
   OperationScope scope(statistics_, "maximum");

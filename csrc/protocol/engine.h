@@ -10,6 +10,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -53,6 +54,14 @@ struct Input {
 struct Tournament {
   Secret largest;
   std::vector<Secret> wins;  // no fraction bits
+};
+
+// What a reveal is about to open, to whom: `dst` alone, or all. `operation` is what is running,
+// from the outermost on with dots between; empty where the program itself reveals.
+struct RevealRequest {
+  std::string operation;
+  std::vector<int64_t> sizes;
+  std::optional<int> dst;
 };
 
 class Engine {
@@ -143,7 +152,12 @@ class Engine {
   Tournament tournament(const Secret& a);
 
   // The only way to a clear value. dst: the rank that learns it; none: all. Undefined elsewhere.
-  virtual at::Tensor reveal(const Secret& a, std::optional<int> dst) = 0;
+  at::Tensor reveal(const Secret& a, std::optional<int> dst);
+  // `guard` sees each reveal of a value that is not public before any of it is sent, and forbids it
+  // by an exception. It must decide alike at all parties.
+  void guard_reveals(std::function<void(const RevealRequest&)> guard) {
+    reveal_guard_ = std::move(guard);
+  }
 
   // One round of so many bytes each way: returns when all parties have reached it.
   virtual void synchronize(size_t bytes) = 0;
@@ -169,6 +183,7 @@ class Engine {
   // `value`, computed of a, at those who hold a; zeros elsewhere.
   at::Tensor known(const Secret& a, const at::Tensor& value) const;
 
+  virtual at::Tensor opened(const Secret& a, std::optional<int> dst) = 0;
   virtual Secret shared_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) = 0;
   virtual Secret shared_square(const Secret& a) = 0;
   virtual Secret shared_truncate(const Secret& a, int bits, Truncation kind) = 0;
@@ -191,6 +206,8 @@ class Engine {
   Secret raised(const Secret& a, int fraction_bits) const;
   Secret local_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) const;
   int product_limit() const { return 2 * config_.precision + kSlackBits; }
+
+  std::function<void(const RevealRequest&)> reveal_guard_;
 };
 
 }  // namespace cryptensor::protocol

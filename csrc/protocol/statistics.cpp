@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "protocol/statistics.h"
 
+#include "core/errors.h"
+
 namespace cryptensor::protocol {
 
 void Statistics::charge() {
@@ -24,7 +26,16 @@ void Statistics::reset() {
   reveals = 0;
 }
 
+std::string Statistics::running() const {
+  std::string out;
+  for (const std::string& name : running_) out += (out.empty() ? "" : ".") + name;
+  return out;
+}
+
 OperationScope::OperationScope(Statistics& statistics, const char* name) : statistics_(statistics) {
+  if (statistics.closed_) {
+    throw Error(std::string(name) + ": the session of this secret has been shut down");
+  }
   statistics_.charge();
   statistics_.running_.emplace_back(name);
   ++statistics_.operations_[name].calls;

@@ -43,6 +43,10 @@ class Statistics {
   const std::map<std::string, OperationCost>& operations() const { return operations_; }
   void reset();
   uint64_t reveals = 0;
+  // No operation begins any more: Error.
+  void close() { closed_ = true; }
+  // The operations that are running, from the outermost on, with dots between.
+  std::string running() const;
 
  private:
   friend class OperationScope;
@@ -50,6 +54,7 @@ class Statistics {
 
   const CostSource* source_;
   OperationCost charged_;
+  bool closed_ = false;
   std::vector<std::string> running_;
   std::map<std::string, OperationCost> operations_;
 };

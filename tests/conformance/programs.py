@@ -101,6 +101,9 @@ class Builder:
         rule = self.draw(st.sampled_from(RULES))
         pick = st.integers(0, len(self.values) - 1)
         numbers = tuple(self.draw(pick) for _ in range(rule.arity))
+        bits = [i for i, value in enumerate(self.values) if value.is_bit]
+        if rule.allows is is_bit_first and bits:  # else it would hardly ever come up
+            numbers = (self.draw(st.sampled_from(bits)), *numbers[1:])
         operands = [self.values[i] for i in numbers]
         if not rule.allows(operands):
             return

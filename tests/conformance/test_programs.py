@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 import torch
@@ -10,6 +11,8 @@ from engines import enter, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from programs import RULES, SIZE, Builder
+
+PROGRAMS = int(os.environ.get("CRYPTENSOR_PROGRAMS", "200"))
 
 
 @st.composite
@@ -71,7 +74,7 @@ def check_value(bits, value, expected, precision, where):
 def test_programs():
     seen: Counter = Counter()
 
-    @settings(max_examples=250, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=PROGRAMS, suppress_health_check=list(HealthCheck))
     @given(programs())
     def check(program):
         builder, inputs, owners, parties, provider, precision = program

@@ -87,6 +87,24 @@ def test_the_error_is_that_of_the_remainder(kind):
     assert (rates - share).abs().max() < 6 * math.sqrt(0.25 / 4096)
 
 
+@pytest.mark.parametrize("factor", [0.0, 1.0, 3.0])
+@pytest.mark.parametrize("kind", ["one_bit", "interactive"])
+def test_shares_without_low_bits_round_alike(kind, factor):
+    """A public factor that is whole leaves shares divisible by 2^f, and the product exact."""
+    x = of_all_magnitudes(COUNT // 2, 40, seed=11)
+
+    def body(engine):
+        share = settled(engine, x)
+        whole = engine.public(torch.full((1,), factor, dtype=torch.float64))
+        product = engine.truncate(engine.mul(share, whole), 16, kind)
+        return (engine.reveal(product) * 2.0**16).to(torch.int64)
+
+    off = run(body, 2)[0] - (x * int(factor))
+    assert set(off.tolist()) <= {0, 1}
+    # Once in 2^16.
+    assert off.double().mean() < 2.0**-12
+
+
 @pytest.mark.parametrize("kind", ["local", "one_bit"])
 def test_kinds_for_two_parties_are_refused_with_more(kind):
     def body(engine):

@@ -75,7 +75,7 @@ std::vector<uint8_t> Announcement::serialize() const {
 Announcement Announcement::parse(std::span<const uint8_t> bytes) {
   const auto take = [&bytes](void* to, size_t n) {
     if (bytes.size() < n) throw ProtocolError("announcement: cut short");
-    std::memcpy(to, bytes.data(), n);
+    if (n > 0) std::memcpy(to, bytes.data(), n);  // a scalar's list of sizes is a null pointer
     bytes = bytes.subspan(n);
   };
   Announcement out;

@@ -38,12 +38,12 @@ class AdditiveEngine final : public Engine {
 
   std::vector<Secret> input(const std::vector<Input>& inputs, int src) override;
   Secret share(const Secret& x) override;
-  at::Tensor reveal(const Secret& a, std::optional<int> dst) override;
   void synchronize(size_t bytes) override;
   void shutdown() override;
   void abort() override { links_.channel().abort(); }
 
  protected:
+  at::Tensor opened(const Secret& a, std::optional<int> dst) override;
   Secret shared_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) override;
   Secret shared_square(const Secret& a) override;
   Secret shared_truncate(const Secret& a, int bits, Truncation kind) override;
@@ -70,6 +70,7 @@ class AdditiveEngine final : public Engine {
                        bool left_is_owner);
   at::Tensor dealt_product(const ring::BilinearMap& map, const Masking& left, const Masking& right);
   Secret truncate_local(const Secret& a, int bits) const;
+  at::Tensor with_random_low_bits(const at::Tensor& share, int bits);
   Secret truncate_one_bit(const Secret& a, int bits);
   Secret truncate_opened(const Secret& a, int bits);
   Secret truncate_exact(const Secret& a, int bits);

@@ -77,14 +77,9 @@ Secret AdditiveEngine::share(const Secret& x) {
                 kShared);
 }
 
-at::Tensor AdditiveEngine::reveal(const Secret& a_in, std::optional<int> dst) {
-  if (dst && (*dst < 0 || *dst >= parties())) {
-    throw ConfigError(
-        fmt::format("dst is {}; allowed are None and the ranks 0 to {}", *dst, parties() - 1));
-  }
+at::Tensor AdditiveEngine::opened(const Secret& a_in, std::optional<int> dst) {
   const Secret a = settle(a_in);
   OperationScope scope(statistics_, "reveal");
-  ++statistics_.reveals;
   const bool learns = !dst || *dst == rank();
   if (a.is_public() || (dst && a.owner() == *dst)) {
     return learns ? fixedpoint::decode(a.share(), a.fraction_bits()) : at::Tensor();

@@ -9,6 +9,7 @@
 #include "core/errors.h"
 #include "correlation/cpu/comparison_kernels.h"
 #include "correlation/dealer.h"
+#include "crypto/mutant.h"
 #include "protocol/additive/masking.h"
 #include "ring/words.h"
 
@@ -81,11 +82,27 @@ Secret AdditiveEngine::truncate_local(const Secret& a, int f) const {
   return Secret(out, a.fraction_bits() - f, kShared);
 }
 
+// The rounding is right on average if the low bits of the shares are random, which those of a
+// product with public numbers need not be: x * 0 has none. What is added here is taken off there.
+at::Tensor AdditiveEngine::with_random_low_bits(const at::Tensor& share, int f) {
+  if (f > 16) return at::add(share, zero_share(share.sizes())).contiguous();
+  const at::Tensor x = share.contiguous();
+  const size_t n = x.numel();
+  Buffer draw(2 * n);
+  pair_prgs_[1 - rank()]->fill(zero_shares_++, 0, draw.data(), draw.size());
+  at::Tensor out = at::empty_like(x);
+  const auto* noise = draw.as<uint16_t>();
+  const uint64_t sign = rank() == 0 ? 1 : -1, *from = words(x);
+  uint64_t* to = words(out);
+  for (size_t i = 0; i < n; ++i) to[i] = from[i] + sign * noise[i];
+  return out;
+}
+
 // The wrap of the two shares is the product of their top bits b_i, which are exchanged under the
 // dealer's bits s_i: with e_i = b_i ^ s_i, b_0 b_1 = b_0 e_1 + (1 - 2 e_1)(s_1 b_0) and so on down
 // to the dealt shares of s_0 s_1.
 Secret AdditiveEngine::truncate_one_bit(const Secret& a, int f) {
-  const at::Tensor x = a.share().contiguous();
+  const at::Tensor x = with_random_low_bits(a.share(), f);
   const size_t n = x.numel(), bit_words = ring::words_for_bits(n);
   Round round(links_, net::Operation::truncate, net::DType::bits, bit_words);
   const auto dealt = provider_->take(correlation::Descriptor::make_wrap(n, f));
@@ -97,7 +114,9 @@ Secret AdditiveEngine::truncate_one_bit(const Secret& a, int f) {
   } else {
     ring::pack_top_bits(round.out(), words(x), n);
   }
-  ring::xor_to(round.out(), secret_bits.as<uint64_t>(), bit_words);
+  if (!crypto::mutant::planted(crypto::mutant::kUnmaskedBit)) {
+    ring::xor_to(round.out(), secret_bits.as<uint64_t>(), bit_words);
+  }
   round.send();
   const uint64_t* theirs = round.xor_of_others();
   at::Tensor out = at::empty_like(x);

@@ -19,12 +19,12 @@ class PlaintextEngine final : public Engine {
   Secret share(const Secret& x) override {
     return Secret(x.share().clone(), x.fraction_bits(), kShared);
   }
-  at::Tensor reveal(const Secret& a, std::optional<int> dst) override;
   void synchronize(size_t) override {}
   void shutdown() override {}
   void abort() override {}
 
  protected:
+  at::Tensor opened(const Secret& a, std::optional<int> dst) override;
   Secret shared_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) override;
   Secret shared_square(const Secret& a) override;
   Secret shared_truncate(const Secret& a, int bits, Truncation kind) override;
