@@ -6,6 +6,8 @@ variables that torchrun sets.
 """
 
 import ctypes
+import faulthandler
+import gc
 import json
 import os
 import select
@@ -13,14 +15,19 @@ import signal
 import socket
 import sys
 import time
+import traceback
 
 import rank_program
 import torch
 
+import cryptensor as ct
+
 _PR_SET_PDEATHSIG = 1
-# How long the others may take after the first rank has ended, or anybody at all.
-_STRAGGLERS_SECONDS = 6.0
+# How long the others may take after the last rank that ended, unless the case says so, and all.
+_PATIENCE_SECONDS = 12.0
 _CASE_SECONDS = 25.0
+# After which a rank writes to its errors where it is.
+_HANG_SECONDS = 10.0
 
 
 def free_port():
@@ -35,8 +42,8 @@ class Rank:
     def __init__(self, case, rank, port):
         self._pipe, theirs = os.pipe()
         self._errors = os.memfd_create("errors")
-        self.status = None
-        self.ended = None
+        self.status = self.ended = None
+        self.began = time.monotonic()
         self.pid = os.fork()
         if self.pid == 0:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -49,8 +56,17 @@ class Rank:
         values = {"RANK": rank, "WORLD_SIZE": case["size"], "LOCAL_WORLD_SIZE": case["size"]}
         values |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         os.environ.update({name: str(value) for name, value in values.items()})
-        rank_program.run(case, rank, rank_program.teller(pipe))
-        sys.exit(0)
+        status = 0
+        faulthandler.dump_traceback_later(_HANG_SECONDS)
+        try:
+            rank_program.run(case, rank, rank_program.teller(pipe))
+        except SystemExit as end:
+            status = end.code
+        except BaseException:
+            traceback.print_exc()
+            status = 1
+        # What an orderly exit adds is slow, and tested with programs that torchrun starts.
+        os._exit(status)
 
     def poll(self):
         if self.status is None:
@@ -58,6 +74,10 @@ class Rank:
             if pid:
                 self.status, self.ended = os.waitstatus_to_exitcode(status), time.monotonic()
         return self.status
+
+    def is_stopped(self):
+        with open(f"/proc/{self.pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "T"
 
     def outcome(self):
         text = b""
@@ -70,7 +90,8 @@ class Rank:
         told = {}
         for line in text.splitlines():
             told |= json.loads(line)
-        return {**told, "status": self.status, "ended": self.ended, "stderr": errors}
+        ends = {"status": self.status, "began": self.began, "ended": self.ended}
+        return {**told, **ends, "stderr": errors}
 
     def end(self):
         """By force; the status stays None."""
@@ -79,39 +100,57 @@ class Rank:
             os.waitpid(self.pid, 0)
 
 
+class World:
+    """The ranks of one case."""
+
+    def __init__(self, case):
+        self._case = case
+        self._port = case.get("port") or free_port()
+        absent = case.get("absent", [])
+        self._ranks = [self._start(r) for r in range(case["size"]) if r not in absent]
+        self._again = case.get("again", False)
+        self._patience = case.get("patience", _PATIENCE_SECONDS)
+
+    def is_over(self):
+        running = [rank for rank in self._ranks if rank.poll() is None]
+        if self._again and self._ranks[self._case["victim"]].status is not None:
+            self._again = False
+            hasty = {**self._case["settings"], "setup_timeout": 1.0}
+            self._ranks.append(self._start(self._case["victim"], fault="none", settings=hasty))
+            return False
+        ends = [rank.ended for rank in self._ranks if rank.ended is not None]
+        waits = not ends or time.monotonic() - max(ends) < self._patience
+        return all(rank.is_stopped() for rank in running) or not waits
+
+    def outcomes(self):
+        for rank in self._ranks:
+            rank.end()
+        return [rank.outcome() for rank in self._ranks]
+
+    def _start(self, rank, **changes):
+        return Rank({**self._case, **changes}, rank, self._port)
+
+
 def play(cases):
     """All cases at the same time: they mostly wait."""
-    worlds = []
-    for case in cases:
-        port = free_port()
-        absent = case.get("absent", [])
-        worlds.append([Rank(case, r, port) for r in range(case["size"]) if r not in absent])
-    late = [(case, world) for case, world in zip(cases, worlds, strict=True)]
+    if os.environ.get("CRYPTENSOR_TEST_NAMESPACE"):
+        os.system("ip link set lo up")  # the case before may have ended with it down
+    worlds = [World(case) for case in cases]
     end = time.monotonic() + _CASE_SECONDS
-    ranks = [rank for world in worlds for rank in world]
-    while time.monotonic() < end and not all(map(_is_over, worlds)):
-        for rank in ranks:
-            rank.poll()
+    while not all([world.is_over() for world in worlds]) and time.monotonic() < end:
         time.sleep(0.01)
-    for rank in ranks:
-        rank.poll()
-        rank.end()
-    return [[rank.outcome() for rank in world] for _, world in late]
-
-
-def _is_over(world):
-    open_ones = [rank for rank in world if rank.status is None]
-    ends = [rank.ended for rank in world if rank.ended is not None]
-    return not open_ones or (
-        len(ends) == len(world) - len(open_ones) > 0
-        and time.monotonic() - max(ends) > _STRAGGLERS_SECONDS
-    )
+    return [world.outcomes() for world in worlds]
 
 
 def main():
     torch.set_num_threads(1)
-    if len(os.listdir("/proc/self/task")) > 1:
-        raise RuntimeError("a process with threads cannot be forked")
+    ct.simulate(rank_program.compute)  # imports what comes with the first operations
+    end = time.monotonic() + 2.0
+    while len(os.listdir("/proc/self/task")) > 1:  # threads that were joined leave a moment later
+        if time.monotonic() > end:
+            raise RuntimeError("a process with threads cannot be forked")
+        time.sleep(0.01)
+    gc.freeze()  # what is never collected is never copied into the ranks
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         answer = play(json.loads(line))

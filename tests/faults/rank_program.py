@@ -81,7 +81,6 @@ class Strike:
     def __init__(self, fault, moment, tell):
         self.fault, self.moment, self._tell = fault, moment, tell
         self.frames = 0
-        self._held = None
         self._last = None
         self._random = random.Random(moment)
 
@@ -107,15 +106,12 @@ class Strike:
 
     def at_frame(self, peer, lane, frame):
         index, self.frames = self.frames, self.frames + 1
-        if self._held is not None and self._held[:2] == (peer, lane):
-            frames, self._held = [frame, self._held[2]], None
-            return frames
         before, self._last = self._last, frame
         if index != self.moment:
             return [frame]
         if self.fault.startswith("message "):
             self._now()
-            return self._mutated(self.fault.removeprefix("message "), peer, lane, frame, before)
+            return self._mutated(self.fault.removeprefix("message "), frame, before)
         if self.fault.startswith("inside "):
             IN_PROCESS[self.fault.removeprefix("inside ")](self._now)
         return [frame]
@@ -123,7 +119,7 @@ class Strike:
     def _now(self):
         self._tell({"struck": time.monotonic()})
 
-    def _mutated(self, kind, peer, lane, frame, before):
+    def _mutated(self, kind, frame, before):
         if kind == "short":
             return [frame[: self._random.randrange(len(frame))]]
         if kind == "long":
@@ -138,8 +134,8 @@ class Strike:
             changed = bytearray(frame)
             changed[bit // 8] ^= 1 << bit % 8
             return [bytes(changed)]
-        self._held = (peer, lane, frame)
-        return []
+        # As if the next one had overtaken it.
+        return [frame[:16] + bytes([(frame[16] + 1) % 256]) + frame[17:]]
 
 
 def _kill(now):

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""Cases for the fork server, and what is promised of the ranks that survive."""
+
+import pytest
+
+MOMENTS = 5
+TIMEOUT = 1.5
+# Promised is 1 s after the cause. The rest is for a machine that does other things as well.
+SLACK = 2.0
+LOST_SECONDS = 1.0 + SLACK
+TIMEOUT_SECONDS = TIMEOUT + 1.0 + SLACK
+DEALER = 2
+
+links = pytest.mark.parametrize("link", ["plain", "encrypted"])
+
+
+def case_of(link, folder, fault="none", victim=None, moment=-1, **more):
+    settings = {"timeout": TIMEOUT, "setup_timeout": 10.0}
+    if link == "encrypted":
+        settings["certificates"] = folder
+    return {
+        "size": 3,
+        "settings": settings,
+        "fault": fault,
+        "victim": victim,
+        "moment": moment,
+        "frames": True,
+        **more,
+    }
+
+
+def check_survivors(case, ranks, kinds, seconds):
+    """Every other rank has an error of `kinds` in time and ended by itself; gives the errors."""
+    struck = ranks[case["victim"]]["struck"]
+    errors = []
+    for rank, end in enumerate(ranks):
+        if rank == case["victim"]:
+            continue
+        assert end.get("error") in kinds, (case, rank, end)
+        assert end["at"] - struck <= seconds, (case, rank, end)
+        assert end["status"] == 1, (case, rank, end)
+        assert end["ended"] - end["at"] < 1.0 + SLACK, (case, rank, end)
+        errors.append(end["error"])
+    return errors

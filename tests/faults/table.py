@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""The index of this suite: what may go wrong, and the test that says what then happens.
+
+A place is `file::test`, relative to tests/. Deadlines: a lost peer 1 s, a silent one the timeout
+and 1 s, setup 10 s; the tests add 2 s for a machine that is busy with something else.
+"""
+
+USE = "faults/test_bad_use.py::"
+RANK = "faults/test_rank_faults.py::"
+START = "faults/test_started_faults.py::"
+PARTY = "faults/test_party_faults.py::"
+MESSAGE = "faults/test_message_faults.py::"
+WIRE = "faults/test_wire_faults.py::"
+SETUP = "faults/test_setup_faults.py::"
+LINKS = "faults/test_encrypted_links.py::"
+DATA = "python/test_front_end_data.py::"
+FILES = "python/test_io_files.py::"
+SAVING = "python/test_io_refusals.py::"
+SESSION = "python/test_session.py::"
+FRAMES = "csrc/net/hostile_frames_test.cpp::"
+DECORATORS = "csrc/net/decorators_test.cpp::"
+GLOO = "csrc/net/gloo_transport_test.cpp::"
+
+_VALUES = (USE + "test_bad_values", DATA + "test_refused_with_a_precise_error")
+_ACCEPTED = (USE + "test_unusual_values_are_right", DATA + "test_accepted")
+_RANGE = (*_VALUES, PARTY + "test_a_value_that_cannot_be_encoded_is_an_error_at_every_party")
+_LOST = (RANK + "test_a_party_that_ends_is_lost_at_once", START + "test_launch")
+_MESSAGE = (MESSAGE + "test_over_a_link", MESSAGE + "test_in_memory", DECORATORS + "Fault.IsNamed")
+_ON_THE_WIRE = WIRE + "test_bytes_altered_on_the_wire"
+
+ROWS = {
+    # Values
+    "NaN": _RANGE,
+    "±Inf": _RANGE,
+    "too large": _RANGE,
+    "complex": _VALUES,
+    "bool": _ACCEPTED,
+    "uint8": _ACCEPTED,
+    "object arrays": _VALUES,
+    "ragged lists": _VALUES,
+    "None": (*_VALUES, PARTY + "test_a_wrong_type_is_an_error_at_every_party"),
+    "strings": (*_VALUES, PARTY + "test_a_wrong_type_is_an_error_at_every_party"),
+    "empty": _ACCEPTED,
+    "sparse": _VALUES,
+    "meta": _VALUES,
+    "int64 min": (USE + "test_bad_values",),
+    "non-native byte order": _ACCEPTED,
+    # Shapes and use
+    "different shapes at two parties": (
+        PARTY + "test_shapes_that_differ_are_an_error_at_every_party",
+    ),
+    "bad broadcast": (USE + "test_bad_calls",),
+    "src out of range": (USE + "test_bad_calls", DATA + "test_src_out_of_range"),
+    "src differing": (
+        USE + "test_src_that_differs",
+        PARTY + "test_sources_that_differ_are_an_error_at_every_party",
+    ),
+    "op before init": (
+        USE + "test_before_init",
+        SESSION + "test_without_a_session_the_error_tells_how_to_get_one",
+    ),
+    "op after shutdown": (USE + "test_a_call_after_shutdown", USE + "test_a_secret_after_shutdown"),
+    "two precisions mixed": (
+        USE + "test_two_precisions_do_not_meet",
+        SESSION + "test_settings_that_differ_are_named_at_every_rank",
+    ),
+    "reveal to nobody": (USE + "test_bad_calls",),
+    "one party skipping a step": (
+        RANK + "test_parties_that_do_different_things_are_told",
+        START + "test_launch",
+        START + "test_torchrun",
+    ),
+    "different order of ops": (
+        RANK + "test_parties_that_do_different_things_are_told",
+        START + "test_launch",
+    ),
+    "share file truncated": (FILES + "test_every_byte_counts",),
+    "share file flipped": (FILES + "test_every_byte_counts",),
+    "share file of another version": (FILES + "test_a_version_to_come_is_named",),
+    "share file of another party": (FILES + "test_a_wrong_file_at_one_party_is_refused_at_all",),
+    # Faults
+    "party killed mid-op": (
+        *_LOST,
+        START + "test_torchrun",
+        PARTY + "test_a_killed_party_is_named_with_the_signal",
+    ),
+    "party exits early": (*_LOST, PARTY + "test_a_party_that_leaves_early_is_noticed"),
+    "party raises": (
+        RANK + "test_a_party_that_ends_is_lost_at_once",
+        START + "test_torchrun",
+        PARTY + "test_the_party_that_raised_is_named_and_not_its_echo",
+        LINKS + "test_a_party_that_ends_is_lost_within_a_second",
+    ),
+    "party stopped": (
+        RANK + "test_a_stopped_party_is_a_timeout",
+        START + "test_launch",
+        START + "test_torchrun",
+    ),
+    "link down in a network namespace": (SETUP + "test_a_link_that_goes_down_is_a_timeout",),
+    "message short": (*_MESSAGE, _ON_THE_WIRE),
+    "message long": (*_MESSAGE, FRAMES + "EncryptedLink.AFrameThatIsTooLongIsRefused"),
+    "message of wrong type": _MESSAGE,
+    "message out of order": (*_MESSAGE, _ON_THE_WIRE),
+    "message replayed": (*_MESSAGE, _ON_THE_WIRE),
+    "message bit-flipped": (*_MESSAGE, _ON_THE_WIRE),
+    "dealer dead": (
+        RANK + "test_a_dealer_that_ends_is_lost_at_once",
+        START + "test_launch",
+        START + "test_torchrun",
+    ),
+    "dealer slow": (RANK + "test_a_stopped_dealer_is_a_timeout", START + "test_launch"),
+    "dealer restarted": (RANK + "test_a_dealer_that_comes_back_is_not_let_in",),
+    "port taken": (
+        SETUP + "test_a_taken_port_is_an_error_at_rank_0",
+        SETUP + "test_a_taken_port_of_an_encrypted_link_is_named",
+    ),
+    "rank missing": (
+        SETUP + "test_an_absent_rank_is_named",
+        LINKS + "test_a_rank_that_does_not_come_is_named",
+    ),
+    "disk full": (
+        SETUP + "test_a_full_disk_is_an_error_at_every_party",
+        SAVING + "test_a_full_disk_at_one_party_leaves_all_old_files",
+    ),
+    "Ctrl-C": (
+        START + "test_ctrl_c_at_five_moments",
+        PARTY + "test_the_parties_end_with_their_parent",
+    ),
+    # Hostile frames
+    "random and mutated frames": (
+        FRAMES + "HostileFrames.AreRefusedInMemory",
+        FRAMES + "EncryptedLink.RefusesHostileFrames",
+        WIRE + "test_a_hostile_peer_with_a_certificate",
+    ),
+    "a frame that lies about its size": (
+        FRAMES + "EncryptedLink.AFalseSizeInFrontOfAFrameIsRefused",
+        GLOO + "GlooTransport.FramesThatLieAboutTheirLengthAreRefused",
+    ),
+    "a header that claims 2^60 elements": (
+        FRAMES + "HostileFrames.AClaimOfAnyLengthAllocatesLessThanOneMebibyte",
+    ),
+}
+
+# What no test can show, because it does not hold.
+LIMITS = (
+    "Plain Gloo: a bit of a payload that is flipped on the wire is not noticed (TCP's checksum is "
+    "all there is), nor is a forged frame with the right header.",
+    "Plain Gloo: who speaks Gloo's own protocol and sends more bytes than a receive has room for "
+    "ends the process; frames of this library never are longer.",
+    "Plain Gloo: connecting again to ranks that are gone takes up to five times setup_timeout.",
+    "Any link: a party that sends another payload with the right header changes the result.",
+    "Any link: a party that leaves out a step in which nothing is sent is not noticed.",
+    "A dealer waits without limit for the requests of the last party: while that one is stopped, "
+    "or its host is cut off, the dealer stays. launch and torchrun end it.",
+    "A port of MASTER_PORT held by a program that accepts and never answers keeps the ranks other "
+    "than 0 waiting for longer than setup_timeout.",
+)
