@@ -10,6 +10,9 @@ CMAKE_DIR := build/cmake
 STAMPS := $(VENV)/stamps
 INSTALLED := build/installed
 SANITIZED := asan tsan
+FUZZERS := announcement dealer_request frame handshake
+FUZZ_SECONDS ?= 60
+SOAK_MINUTES ?= 30
 TEST_FOLDERS := $(wildcard tests/python tests/conformance tests/security tests/faults)
 
 DEBIAN := g++ cmake ninja-build ccache libssl-dev libgtest-dev libbenchmark-dev python3-venv
@@ -19,7 +22,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: build demo test cpp-tests bench lint format sanitize clean distclean
+.PHONY: build demo test cpp-tests bench lint format sanitize fuzz constant-time soak nightly clean distclean
 
 build: $(INSTALLED)
 	@cmake --build $(CMAKE_DIR)
@@ -37,6 +40,15 @@ test: build cpp-tests
 # `mutants`: the module with planted leaks, which tests/security must catch.
 cpp-tests: build
 	@cmake --build $(CMAKE_DIR) --target tests --target mutants
+
+# 10,000 random programs of each kind instead of 200, against the oracle and float64.
+nightly: build
+	CRYPTENSOR_PROGRAMS=10000 $(BIN)/python -m pytest $(PYTEST_ARGS) tests/conformance/test_programs.py \
+	  tests/conformance/test_random_torch.py
+
+# Real processes at work for SOAK_MINUTES: results, bytes, memory, descriptors, threads; 1,000 sessions.
+soak: build
+	PYTHONPATH=tests:tests/conformance $(BIN)/python tests/soak/soak.py $(SOAK_MINUTES)
 
 bench: build
 	@cmake --build $(CMAKE_DIR) --target benchmarks
@@ -60,6 +72,31 @@ $(SANITIZED:%=sanitize-%): sanitize-%: $(INSTALLED)
 	cmake --preset $*
 	cmake --build build/$* --target tests
 	ASAN_OPTIONS=detect_leaks=0 ctest --test-dir build/$* --output-on-failure --no-tests=error
+
+# Hostile bytes, FUZZ_SECONDS for each target. What is found beyond tests/fuzz/corpus stays in build/fuzz/corpus. The
+# largest allocation is one MiB: a header may claim what it likes.
+fuzz: $(STAMPS)/fuzz $(INSTALLED)
+	cmake --preset fuzz
+	cmake --build build/fuzz --target fuzzers
+	@set -e; for target in $(FUZZERS); do \
+	  mkdir -p build/fuzz/corpus/$$target; \
+	  ASAN_OPTIONS=detect_leaks=0 build/fuzz/tests/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -max_len=512 \
+	    -malloc_limit_mb=1 -detect_leaks=0 -print_final_stats=1 -artifact_prefix=build/fuzz/$$target- \
+	    build/fuzz/corpus/$$target tests/fuzz/corpus/$$target; \
+	done
+	@mkdir -p build/fuzz/corpus/share_file
+	$(BIN)/python tests/fuzz/share_file.py -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 \
+	  -artifact_prefix=build/fuzz/share_file- build/fuzz/corpus/share_file tests/fuzz/corpus/share_file
+
+# No branch and no address depends on a secret: valgrind tells.
+constant-time: build
+	@if command -v valgrind >/dev/null; then \
+	  cmake --build $(CMAKE_DIR) --target constant_time && \
+	  ATEN_CPU_CAPABILITY=default CRYPTENSOR_ISA=portable valgrind --error-limit=no --num-callers=30 \
+	    --log-file=build/constant_time.log $(CMAKE_DIR)/tests/constant_time/constant_time $(CONSTANT_TIME_CASE); \
+	else \
+	  echo "constant-time: skipped, valgrind is missing (apt-get install valgrind, then build again)"; \
+	fi
 
 clean:
 	rm -rf build dist cryptensor.egg-info
@@ -92,6 +129,16 @@ $(STAMPS)/torch: $(STAMPS)/system
 $(INSTALLED): $(STAMPS)/torch pyproject.toml setup.py
 	$(BIN)/python -m pip install --quiet --no-build-isolation -e '.[test,examples]'
 	$(BIN)/python -m pip install --quiet --no-deps onnx2torch
+	@touch $@
+
+# libFuzzer comes with clang, and clang does not come with its runtime unless it is asked for.
+$(STAMPS)/fuzz: $(STAMPS)/torch pyproject.toml
+	@if ! dpkg -s clang-14 libclang-rt-14-dev >/dev/null 2>&1; then \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends clang-14 libclang-rt-14-dev; \
+	fi
+	$(BIN)/python -m pip install --quiet 'atheris>=3,<4'
 	@touch $@
 
 $(STAMPS)/lint: $(STAMPS)/torch pyproject.toml

@@ -49,7 +49,8 @@ function(ct_add_test layer)
     add_test(NAME ${layer}.${isa} COMMAND test_${layer})
     set(environment ${environment_${isa}})
     if(CRYPTENSOR_SANITIZE STREQUAL "tsan")  # it cannot see the barriers of torch's OpenMP
-      list(APPEND environment OMP_NUM_THREADS=1)
+      list(APPEND environment OMP_NUM_THREADS=1
+                              "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/sanitizers/tsan.supp")
     endif()
     set_tests_properties(${layer}.${isa} PROPERTIES TIMEOUT 600 ENVIRONMENT "${environment}")
   endforeach()

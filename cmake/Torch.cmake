@@ -26,8 +26,9 @@ foreach(library torch_cpu torch c10)
 endforeach()
 
 # Without -fopenmp at::parallel_for silently runs on one thread. The runtime must be the one torch loads: a program links
-# that file, the module finds its symbols in the libraries that torch has loaded.
-if(NOT CRYPTENSOR_SANITIZE STREQUAL "tsan")
+# that file, the module finds its symbols in the libraries that torch has loaded. Fuzzers
+# have one thread.
+if(NOT CRYPTENSOR_SANITIZE MATCHES "tsan|fuzz")
   target_compile_options(ct_torch INTERFACE -fopenmp)
   file(GLOB CT_TORCH_OPENMP "${CT_TORCH_ROOT}/lib/libgomp*.so*" "${CT_TORCH_ROOT}/../torch.libs/libgomp*.so*")
   if(CT_TORCH_OPENMP)

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import torch
@@ -29,6 +30,21 @@ from .table import implements
 
 aten = torch.ops.aten
 Tensors = Sequence[Any]
+
+
+def _keeps_its_range(step: Callable[..., None]) -> Callable[..., None]:
+    """A step that a checked session does not check: a check would cut off its fraction bits."""
+
+    @wraps(step)
+    def unchecked(params: Tensors, *args: Any, **kwargs: Any) -> None:
+        engine = engine_of(*params)
+        checked, engine.checked = engine.checked, False
+        try:
+            step(params, *args, **kwargs)
+        finally:
+            engine.checked = checked
+
+    return unchecked
 
 
 class _Batch:
@@ -72,6 +88,7 @@ def _refuse_scaler(*values: Any) -> None:
         )
 
 
+@_keeps_its_range
 def sgd_step(
     params: Tensors,
     grads: Tensors,
@@ -109,6 +126,7 @@ def sgd_step(
         batch.move(row, (rate, buffer))
 
 
+@_keeps_its_range
 def adam_step(
     params: Tensors,
     grads: Tensors,
@@ -143,6 +161,7 @@ def adam_step(
     batch.move(row, *steps)
 
 
+@_keeps_its_range
 def rmsprop_step(
     params: Tensors,
     grads: Tensors,

@@ -216,6 +216,7 @@ void bind_engine(py::module_& m) {
   const auto multiply = [] { return ring::BilinearMap{ring::Bilinear::multiply, {}}; };
   py::class_<Engine, std::shared_ptr<Engine>> engine(m, "Engine");
   engine.def_property_readonly("rank", &Engine::rank)
+      .def_property("checked", &Engine::checked, &Engine::set_checked)
       .def_property_readonly("parties", &Engine::parties)
       .def_property_readonly("precision", &Engine::precision)
       .def_property_readonly("provider", &Engine::provider)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "core/buffer.h"
 
+#include <string.h>  // explicit_bzero
+#include <sys/mman.h>
+
 #include <array>
 #include <bit>
 #include <cstdlib>
@@ -15,6 +18,7 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 constexpr size_t kSlack = 64;
+constexpr size_t kPage = 4096;
 
 // Smaller blocks go straight to malloc, which reuses them itself without giving pages back.
 constexpr size_t kSmallestPooled = size_t{64} << 10;
@@ -32,12 +36,37 @@ SizeClass size_class(size_t bytes) {
   return {static_cast<size_t>(shift) * 4 + (quarters - 5), quarters << shift};
 }
 
-size_t padded(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+constexpr size_t bytes_of_class(size_t index) { return (index % 4 + 5) << (index / 4); }
 
-uint8_t* system_block(size_t bytes) {
+constexpr size_t rounded_up(size_t bytes, size_t step) { return (bytes + step - 1) / step * step; }
+size_t padded(size_t bytes) { return rounded_up(bytes, kAlignment); }
+
+uint8_t* small_block(size_t bytes) {
   void* block = std::aligned_alloc(kAlignment, bytes + kSlack);
   if (block == nullptr) throw std::bad_alloc();
   return static_cast<uint8_t*>(block);
+}
+
+void free_small(uint8_t* block, size_t bytes) noexcept {
+  explicit_bzero(block, bytes + kSlack);
+  std::free(block);
+}
+
+// To wipe large blocks at each release would cost as much time as a tenth of a comparison: they
+// keep what was in them while they are in the pool, but a core dump leaves them out.
+uint8_t* large_block(size_t bytes) {
+  const size_t whole = rounded_up(bytes + kSlack, kPage);
+  void* block = std::aligned_alloc(kPage, whole);
+  if (block == nullptr) throw std::bad_alloc();
+  ::madvise(block, whole, MADV_DONTDUMP);
+  return static_cast<uint8_t*>(block);
+}
+
+void free_large(void* block, size_t bytes) noexcept {
+  const size_t whole = rounded_up(bytes + kSlack, kPage);
+  ::madvise(block, whole, MADV_DONTNEED);  // the allocator gets zeros back
+  ::madvise(block, whole, MADV_DODUMP);
+  std::free(block);
 }
 
 // Free blocks form a list for each size class, linked through their first bytes, so that releasing
@@ -54,7 +83,7 @@ class Pool {
         return reinterpret_cast<uint8_t*>(std::exchange(head, head->next));
       }
     }
-    return system_block(wanted.bytes);
+    return large_block(wanted.bytes);
   }
 
   void give(uint8_t* block, size_t bytes) noexcept {
@@ -68,7 +97,7 @@ class Pool {
         return;
       }
     }
-    std::free(block);  // outside the lock: unmapping a large block takes milliseconds
+    free_large(block, owner.bytes);  // outside the lock: unmapping takes milliseconds
   }
 
   void drop() noexcept {
@@ -78,8 +107,9 @@ class Pool {
       lists.swap(free_);
       held_ = 0;
     }
-    for (FreeBlock* block : lists) {
-      while (block != nullptr) std::free(std::exchange(block, block->next));
+    for (size_t i = 0; i < kClasses; ++i) {
+      FreeBlock* block = lists[i];
+      while (block != nullptr) free_large(std::exchange(block, block->next), bytes_of_class(i));
     }
   }
 
@@ -111,14 +141,14 @@ Buffer::Buffer(size_t bytes) : size_(bytes) {
   // The rounding below must not overflow; an allocator refuses far smaller sizes anyway.
   if (bytes > std::numeric_limits<size_t>::max() / 4) throw std::bad_alloc();
   const size_t needed = padded(bytes);
-  data_ = needed < kSmallestPooled ? system_block(needed) : pool().take(needed);
+  data_ = needed < kSmallestPooled ? small_block(needed) : pool().take(needed);
 }
 
 Buffer::~Buffer() {
   if (data_ == nullptr) return;
   const size_t needed = padded(size_);
   if (needed < kSmallestPooled) {
-    std::free(data_);
+    free_small(data_, needed);
   } else {
     pool().give(data_, needed);
   }

@@ -9,7 +9,16 @@ namespace {
 
 using crypto::Block;
 
-Block masked(const Block& block, bool keep) { return keep ? block : Block{0, 0}; }
+// All bits of a word, or none. Bits of points and nodes are secret: no branch may depend on them,
+// and of a condition the compiler would make one.
+uint64_t spread(uint64_t bit) { return -(bit & 1); }
+
+Block masked(const Block& block, uint64_t bit) {
+  const uint64_t kept = spread(bit);
+  return {block.low & kept, block.high & kept};
+}
+
+uint64_t negated_if(uint64_t bit, uint64_t value) { return (value ^ spread(bit)) + (bit & 1); }
 
 }  // namespace
 
@@ -19,23 +28,22 @@ void PointFunction::make_key(uint64_t point, const Block& first_seed, Block diff
   *second_seed = first_seed ^ difference;
   Block node[2] = {first_seed, *second_seed};
   for (int level = 0; level + 1 < bits_; ++level, words += 2) {
-    const bool right = (point >> (bits_ - 1 - level) & 1) != 0;
+    const uint64_t right = point >> (bits_ - 1 - level);
     const Block left[2] = {inner_(node[0]), inner_(node[1])};
-    const Block correction = left[0] ^ left[1] ^ masked(difference, !right);
+    const Block correction = left[0] ^ left[1] ^ masked(difference, ~right);
     words[0] = correction.low;
     words[1] = correction.high;
     for (int p = 0; p < 2; ++p) {
-      const Block child = left[p] ^ masked(correction, node[p].last_bit());
-      node[p] = right ? child ^ node[p] : child;
+      const Block child = left[p] ^ masked(correction, node[p].low);
+      node[p] = child ^ masked(node[p], right);
     }
   }
   const Block leaf[2] = {leaves_(node[0]), leaves_(node[1])};
-  const uint64_t value[2] = {(point & 1) == 0 ? uint64_t{1} : 0, point & 1};
+  const uint64_t value[2] = {~point & 1, point & 1};
   const uint64_t low = value[0] - leaf[0].low + leaf[1].low;
   const uint64_t high = value[1] - leaf[0].high + leaf[1].high;
-  const bool negative = node[1].last_bit();
-  words[0] = negative ? -low : low;
-  words[1] = negative ? -high : high;
+  words[0] = negated_if(node[1].low, low);
+  words[1] = negated_if(node[1].low, high);
 }
 
 // Nodes of a level in order; from the back, so that children overwrite no parent that is needed.
@@ -46,7 +54,7 @@ void PointFunction::grow(Block* nodes, Block* scratch, int levels, const uint64_
     inner_(nodes, scratch, count);
     for (size_t i = count; i-- > 0;) {
       const Block parent = nodes[i];
-      const Block left = scratch[i] ^ masked(correction, parent.last_bit());
+      const Block left = scratch[i] ^ masked(correction, parent.low);
       nodes[2 * i] = left;
       nodes[2 * i + 1] = left ^ parent;
     }
@@ -70,7 +78,7 @@ void PointFunction::evaluate(int party, const Block& seed, const uint64_t* words
     grow(nodes, hashed, below, words);
     leaves_(nodes, hashed, leaves);
     for (size_t i = 0; i < leaves; ++i) {
-      const uint64_t corrects = nodes[i].last_bit() ? ~uint64_t{0} : 0;
+      const uint64_t corrects = spread(nodes[i].low);
       const uint64_t low = hashed[i].low + (corrects & last[0]);
       const uint64_t high = hashed[i].high + (corrects & last[1]);
       *out++ = party == 0 ? low : -low;

@@ -13,7 +13,6 @@ namespace cryptensor::crypto {
 struct Block {
   uint64_t low, high;
   Block operator^(const Block& other) const { return {low ^ other.low, high ^ other.high}; }
-  bool last_bit() const { return (low & 1) != 0; }
 };
 static_assert(sizeof(Block) == 16);
 

@@ -30,6 +30,7 @@ enum Leak {
   kUnmaskedCorrection = 9,
   kCounterStands = 10,
   kCorrectionToAll = 11,
+  kUnmaskedBit = 12,  // the one that is sent to truncate a share
 };
 
 #ifdef CRYPTENSOR_MUTANTS

@@ -75,6 +75,8 @@ class Engine {
   virtual int parties() const = 0;
   int precision() const { return config_.precision; }
   bool checked() const { return config_.checked; }
+  // For arithmetic that is known to stay in range, with more fraction bits than the precision.
+  void set_checked(bool on) { config_.checked = on; }
   // The kind that is used where none is asked for.
   Truncation truncation() const {
     const Truncation standard = parties() == 1   ? Truncation::exact

@@ -25,9 +25,9 @@ class Mutant(NamedTuple):
 
 
 MASKED = ("mul", "mul_owned", "truncate_interactive", "relu_pending")
-MASKED += ("piecewise", "sin_cos", "is_zero")
+MASKED += ("piecewise", "sin_cos", "exp", "is_zero", "one_hot", "largest_of_four")
 BITS_TOO = (*MASKED, "truncate_one_bit")
-CORRECTED = ("mul", "relu_pending", "piecewise")
+CORRECTED = ("mul", "relu_pending", "piecewise", "sin_cos", "is_zero", "one_hot")
 REVEAL = ("reveal",)
 WEAK = ((1, "mask 0"), (3, "32-bit masks"), (4, "63-bit masks"), (5, "even masks"))
 WEAK += ((6, "one percent unmasked"), (7, "one mask for all elements"))
@@ -51,9 +51,10 @@ MUTANTS = [
         11,
         "correction to every party",
         CORRELATIONS,
-        ("mul", "relu_pending", "piecewise"),
+        CORRECTED,
         "third_party",
     ),
+    Mutant(12, "bit of a truncation without mask", CORRELATIONS, ("truncate_one_bit",)),
 ]
 SECRET = -3.0
 

@@ -44,7 +44,7 @@ def found() -> dict:
         "PYTHONPATH": str(HERE.parent),
     }
     command = [sys.executable, str(HERE / "mutants.py")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     return dict(zip(MUTANTS, json.loads(done.stdout), strict=True))
 

@@ -40,7 +40,8 @@ void mask_elements(const SegmentsShare& share, const uint64_t* x, uint64_t* out)
 CT_INLINE Lanes borrow_into(const Lanes* words, uint64_t t, int group) {
   Lanes borrow{};
   for (int g = 0; g < group; ++g) {
-    const Lanes word = Lanes{} + static_cast<uint16_t>(t >> (16 * g));
+    const auto threshold = static_cast<uint16_t>(t >> (16 * g));
+    const Lanes word = Lanes{} + threshold;
     const Lanes less = reinterpret_cast<Lanes>(words[g] < word);
     const Lanes same = reinterpret_cast<Lanes>(words[g] == word);
     borrow = less | (same & borrow);

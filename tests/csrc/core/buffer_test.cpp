@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <limits>
 #include <new>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -83,6 +86,54 @@ TEST_F(BufferTest, LargeBlocksAreReused) {
   Buffer again(kMiB - 1000);  // the same size class
   EXPECT_EQ(again.data(), block);
   EXPECT_EQ(pooled_bytes(), 0u);
+}
+
+// A sanitizer keeps blocks apart for a while; then there is nothing to see. The first bytes belong
+// to the allocator.
+TEST_F(BufferTest, WhatTheAllocatorGetsBackIsWiped) {
+  for (const size_t size : {size_t{1000}, size_t{4096}, size_t{64} << 10, size_t{100} << 10}) {
+    uint8_t* block = nullptr;
+    {
+      Buffer secret(size);
+      block = secret.data();
+      std::memset(block, 0xA5, size + 64);
+    }
+    drop_pool();
+    Buffer next(size);
+    if (next.data() != block) continue;
+    size_t left = 0;
+    for (size_t i = 64; i < size + 64; ++i) left += next.data()[i] == 0xA5;
+    EXPECT_EQ(left, 0u) << size;
+  }
+}
+
+// The flags of the mapping that holds `address`, from the system's list of them.
+std::string mapping_flags(const uint8_t* address) {
+  std::ifstream maps("/proc/self/smaps");
+  bool inside = false;
+  for (std::string line; std::getline(maps, line);) {
+    uintptr_t first = 0, last = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx ", &first, &last) == 2) {
+      const auto place = reinterpret_cast<uintptr_t>(address);
+      inside = first <= place && place < last;
+    }
+    if (inside && line.starts_with("VmFlags:")) return line;
+  }
+  return "";
+}
+
+TEST_F(BufferTest, ACoreDumpLeavesLargeBlocksOut) {
+  const uint8_t* block = nullptr;
+  for (const size_t size : {size_t{64} << 10, kMiB, 5 * kMiB}) {
+    {
+      const Buffer secret(size);
+      block = secret.data();
+      for (const size_t offset : {size_t{0}, size / 2, size + 63}) {
+        EXPECT_NE(mapping_flags(block + offset).find(" dd"), std::string::npos) << size;
+      }
+    }
+    EXPECT_NE(mapping_flags(block).find(" dd"), std::string::npos) << size;  // in the pool
+  }
 }
 
 TEST_F(BufferTest, AnotherSizeClassIsNotReused) {

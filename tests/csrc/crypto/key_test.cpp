@@ -132,5 +132,14 @@ TEST(RandomBytesTest, MissingEntropyIsAnError) {
   EXPECT_NO_THROW(random_key());
 }
 
+TEST(SeedThreadTest, NoBuildButThatOfTheMutantsHasIt) {
+  EXPECT_THROW(seed_thread(std::array<uint8_t, 16>{}), ConfigError);
+  EXPECT_NO_THROW(seed_thread(std::nullopt));
+  std::array<uint8_t, 16> first, second;
+  random_bytes(first.data(), first.size());
+  random_bytes(second.data(), second.size());
+  EXPECT_NE(first, second);
+}
+
 }  // namespace
 }  // namespace cryptensor::crypto
