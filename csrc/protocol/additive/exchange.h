@@ -37,7 +37,7 @@ class Exchange {
     PartySet senders, receivers;
   };
   bool travels(const Item& item, int from, int to) const {
-    return contains(item.senders, from) && contains(item.receivers, to);
+    return item.numel > 0 && contains(item.senders, from) && contains(item.receivers, to);
   }
   size_t words_between(int from, int to) const;
 

@@ -48,7 +48,8 @@ at::Tensor AdditiveEngine::dealt_product(const ring::BilinearMap& map, const Mas
   const auto dealt = provider_->take(descriptor);
   at::Tensor out = at::empty(descriptor.output_sizes(), at::kLong);
   if (dealt.corrections) {
-    std::memcpy(out.data_ptr(), dealt.corrections.get(), 8 * out.numel());
+    // Without elements the tensor has no memory.
+    if (out.numel() > 0) std::memcpy(out.data_ptr(), dealt.corrections.get(), 8 * out.numel());
   } else {
     dealt.prg.fill(correlation::kProductStream, 0, out.data_ptr(), 8 * out.numel());
   }

@@ -101,7 +101,8 @@ void AdditiveEngine::one_hot_by_points(const at::Tensor& x, const correlation::O
   if (dealt.corrections) {
     std::memcpy(seeds.data(), dealt.corrections.get(), points.seed_bytes());
     keys = at::empty({n * static_cast<int64_t>(points.words)}, at::kLong);
-    std::memcpy(words(keys), dealt.corrections.get() + points.seed_bytes(), 8 * keys.numel());
+    const size_t key_bytes = 8 * keys.numel();
+    if (n > 0) std::memcpy(words(keys), dealt.corrections.get() + points.seed_bytes(), key_bytes);
   } else {
     dealt.prg.fill(Layout::kSeedStream, 0, seeds.data(), points.seed_bytes());
   }

@@ -183,7 +183,8 @@ inline at::Tensor draw(const Sizes& sizes, uint64_t seed, int bits = 64) {
   at::Tensor out = at::empty(sizes, at::kLong);
   std::mt19937_64 random(seed);
   for (int64_t i = 0; i < out.numel(); ++i) {
-    out.data_ptr<int64_t>()[i] = static_cast<int64_t>(random()) >> (64 - bits);
+    const auto word = static_cast<int64_t>(random());
+    out.data_ptr<int64_t>()[i] = bits > 0 ? word >> (64 - bits) : 0;
   }
   return out;
 }
