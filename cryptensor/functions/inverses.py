@@ -17,47 +17,33 @@ from ..tensor import FUNCTIONS, CrypTensor
 from .first_order import first_order
 
 
-def _times_all(grad: Any, result: CrypTensor, count: int) -> Any:
-    """grad * result^count, a factor at a time."""
-    for _ in range(count):
-        grad = times(engine_of(grad, result), grad, result._secret, grad.dtype)
-    return grad
+class _Inverse(torch.autograd.Function):
+    """A function whose slope is `lead` * result^power."""
 
-
-class _InverseRoot(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: CrypTensor) -> CrypTensor:
-        ctx.result = torch.ops.aten.rsqrt.default(x)
+    def forward(ctx: Any, x: CrypTensor, operation: Any, lead: float, power: int) -> CrypTensor:
+        ctx.result, ctx.lead, ctx.power = operation(x), lead, power
         return ctx.result.detach()
 
     @staticmethod
     @first_order
     def backward(ctx: Any, grad: Any) -> Any:  # type: ignore[override]
-        return _times_all(grad * -0.5, ctx.result, 3)
-
-
-class _Reciprocal(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: CrypTensor) -> CrypTensor:
-        ctx.result = torch.ops.aten.reciprocal.default(x)
-        return ctx.result.detach()
-
-    @staticmethod
-    @first_order
-    def backward(ctx: Any, grad: Any) -> Any:  # type: ignore[override]
-        return _times_all(-grad, ctx.result, 2)
+        grad = grad * ctx.lead
+        for _ in range(ctx.power):
+            grad = times(engine_of(grad, ctx.result), grad, ctx.result._secret, grad.dtype)
+        return grad, None, None, None
 
 
 def _rsqrt(input: Any, **kwargs: Any) -> Any:
     if kwargs or not wants_gradient(input):
         return torch.rsqrt(input, **kwargs)
-    return _InverseRoot.apply(input)
+    return _Inverse.apply(input, torch.ops.aten.rsqrt.default, -0.5, 3)
 
 
 def _reciprocal(input: Any, **kwargs: Any) -> Any:
     if kwargs or not wants_gradient(input):
         return torch.reciprocal(input, **kwargs)
-    return _Reciprocal.apply(input)
+    return _Inverse.apply(input, torch.ops.aten.reciprocal.default, -1.0, 2)
 
 
 for _functions, _caught in (
