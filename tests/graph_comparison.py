@@ -53,7 +53,7 @@ def party(models, x):
     return results, costs
 
 
-def compared(model, x, passes=ALL, tolerance=2e-3):
+def compared(model, x, passes=ALL, tolerance=2.0**-11):
     """(rounds, bytes) of the model and of the optimized one, after a check of both results."""
     optimized = ct.optimize(model, x, passes=passes)
     with torch.no_grad():

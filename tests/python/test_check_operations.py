@@ -206,4 +206,4 @@ def test_inside_a_session():
         return report.ok, ct.cryptensor(x).reveal()
 
     for ok, opened in ct.simulate(run, X, provider="first_party"):
-        assert ok and torch.allclose(opened, X, atol=1e-4)
+        assert ok and torch.allclose(opened, X, rtol=0, atol=2**-17)
