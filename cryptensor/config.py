@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from .errors import ConfigError
 
 PROVIDERS = ("third_party", "first_party")
+NETWORKS = ("lan", "wan")
 TRUNCATIONS = ("default", "local", "one_bit", "interactive", "exact")
 # A day: longer waits are a mistake in the unit, not a wish.
 MAX_SECONDS = 86_400.0
@@ -33,6 +34,8 @@ class Settings:
       product outside the range raise RangeError on every party. That there is one, or none, is then
       known to all. Without it such a value gives the end value in the function's documentation, and
       sums and products wrap. csrc/fixedpoint/README.md tells what it costs.
+    network: what is scarce between the parties. "wan": rounds, so that maxima take fewer of them for
+      more comparisons; "lan": time and bytes.
     threads: torch threads of each party.
     insecure_ok: permits "first_party" and links that are not encrypted between hosts.
     setup_timeout: seconds to wait for all ranks to come.
@@ -46,6 +49,7 @@ class Settings:
     precision: int = 16
     truncation: str = "default"
     checked: bool = False
+    network: str = "lan"
     threads: int = 1
     insecure_ok: bool = False
     setup_timeout: float = 10.0
@@ -62,6 +66,7 @@ class Settings:
             raise _refusal(
                 "truncation", self.truncation, "'interactive' or 'exact' for 3 or more parties"
             )
+        _check_choice("network", self.network, NETWORKS)
         _check_integer("threads", self.threads, 1, MAX_THREADS)
         for name in ("checked", "insecure_ok"):
             if not isinstance(getattr(self, name), bool):
@@ -77,7 +82,7 @@ class Settings:
 
     def agreement(self) -> dict[str, object]:
         """The settings that must be equal at all ranks."""
-        shared = ("parties", "provider", "precision", "truncation", "checked")
+        shared = ("parties", "provider", "precision", "truncation", "checked", "network")
         agreed = {f.name: getattr(self, f.name) for f in fields(self) if f.name in shared}
         return {**agreed, "encrypted": self.certificates is not None}
 

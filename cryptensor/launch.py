@@ -24,6 +24,7 @@ def launch(
     precision: int = 16,
     truncation: str = "default",
     checked: bool = False,
+    network: str = "lan",
     threads: int = 1,
     insecure_ok: bool = False,
     setup_timeout: float = 10.0,
@@ -50,6 +51,7 @@ def launch(
         precision=precision,
         truncation=truncation,
         checked=checked,
+        network=network,
         threads=threads,
         insecure_ok=insecure_ok,
         setup_timeout=setup_timeout,
@@ -83,6 +85,7 @@ def simulate(
     precision: int = 16,
     truncation: str = "default",
     checked: bool = False,
+    network: str = "lan",
     on_progress: Progress | None = None,
     **kwargs,
 ) -> list:
@@ -97,6 +100,7 @@ def simulate(
         precision=precision,
         truncation=truncation,
         checked=checked,
+        network=network,
         seed=seeding.current(),
     )
     _check_callable(fn)

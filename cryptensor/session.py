@@ -81,6 +81,7 @@ def init(
     precision: int = 16,
     truncation: str = "default",
     checked: bool = False,
+    network: str = "lan",
     threads: int | None = None,
     insecure_ok: bool = False,
     setup_timeout: float = 60.0,
@@ -113,6 +114,7 @@ def init(
         precision=precision,
         truncation=truncation,
         checked=checked,
+        network=network,
         threads=torch.get_num_threads() if threads is None else threads,
         insecure_ok=insecure_ok,
         setup_timeout=setup_timeout,
@@ -157,6 +159,7 @@ def open_session(transport, rank: int, settings: Settings, keep: tuple = ()) -> 
         precision=settings.precision,
         truncation=settings.truncation,
         checked=settings.checked,
+        few_rounds=settings.network == "wan",
         timeout=settings.timeout,
     )
     opened = Session(engine, settings, keep=keep, trace=trace)

@@ -15,7 +15,7 @@ import torch
 from ..errors import UnsupportedOperation
 from ..tensor import CrypTensor, public_values
 from . import logic
-from .operands import engine_of, factor, handle, result_dtype, settled, wrap
+from .operands import engine_of, factor, factors, handle, result_dtype, settled, wrap
 from .table import implements
 
 aten = torch.ops.aten
@@ -97,7 +97,7 @@ def mul(x: Any, y: Any) -> CrypTensor:
             number = public_number(other, secret)
             if number is not None and math.isfinite(number):
                 return _multiple(engine, secret, number, dtype)
-    return wrap(engine.mul(factor(engine, x), factor(engine, y)), engine, dtype)
+    return wrap(engine.mul(*factors(engine, x, y)), engine, dtype)
 
 
 def _multiple(engine: Any, x: CrypTensor, number: float, dtype: torch.dtype) -> CrypTensor:

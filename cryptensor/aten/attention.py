@@ -15,7 +15,7 @@ import torch
 from .. import _C
 from ..errors import UnsupportedOperation
 from ..tensor import CrypTensor
-from .operands import engine_of, factor, handle, result_dtype, wants_gradient, wrap
+from .operands import engine_of, factor, factors, handle, result_dtype, wants_gradient, wrap
 from .table import implements
 
 aten = torch.ops.aten
@@ -76,6 +76,7 @@ def attention(
     if dropout:
         raise UnsupportedOperation(f"attention with dropout_p={dropout}: it must be 0")
     engine = engine_of(query, key, value, attn_mask)
+    factors(engine, query, key, value)
     scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
     softmax = _probabilities(engine, query, key, is_causal, attn_mask, scale)
     result = engine.matmul(softmax, _each_head(factor(engine, value), query.shape[-3]))

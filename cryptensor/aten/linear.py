@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..tensor import CrypTensor
-from .operands import engine_of, factor, handle, lifted, result_dtype, wrap
+from .operands import engine_of, factor, factors, handle, lifted, result_dtype, wrap
 from .table import implements
 
 aten = torch.ops.aten
@@ -20,7 +20,7 @@ aten = torch.ops.aten
 def matmul(x: Any, y: Any) -> CrypTensor:
     """torch.matmul. Cost: one round, none where an operand is public."""
     engine = engine_of(x, y)
-    product = engine.matmul(factor(engine, x), factor(engine, y))
+    product = engine.matmul(*factors(engine, x, y))
     return wrap(product, engine, result_dtype(x, y))
 
 
@@ -28,7 +28,7 @@ def matmul(x: Any, y: Any) -> CrypTensor:
 def addmm(bias: Any, x: Any, y: Any, *, beta: float = 1, alpha: float = 1) -> CrypTensor:
     """beta * bias + alpha * (x @ y); the bias is added before the truncation."""
     engine = engine_of(bias, x, y)
-    product = engine.matmul(factor(engine, x), factor(engine, y))
+    product = engine.matmul(*factors(engine, x, y))
     dtype = result_dtype(x, y)
     if alpha != 1:
         product = engine.scale(product, float(alpha))

@@ -56,6 +56,23 @@ def factor(engine: _C.Engine, value: Any) -> _C.Secret:
     return settled(engine, value, _SLACK_BITS)
 
 
+def factors(engine: _C.Engine, *values: Any) -> list[_C.Secret]:
+    """factor() of several operands, with what is pending in one truncation."""
+    most = engine.precision + _SLACK_BITS
+    pending = [
+        value
+        for value in values
+        if isinstance(value, CrypTensor)
+        and value._secret.fraction_bits > most
+        and value._memo.find("settled", value._secret) is None
+    ]
+    if len(pending) > 1:
+        done = engine.settle_together([value._secret for value in pending])
+        for value, secret in zip(pending, done, strict=True):
+            value._memo.keep("settled", value._secret, secret)
+    return [factor(engine, value) for value in values]
+
+
 def encode(engine: _C.Engine, value: Any) -> _C.Secret:
     """A plain tensor or number as a handle of public value; integers keep no fraction bits."""
     if not isinstance(value, torch.Tensor):

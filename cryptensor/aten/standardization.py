@@ -31,10 +31,10 @@ def reshaped(value: _C.Secret, shape: Any) -> _C.Secret:
 
 
 def standardized(
-    engine: _C.Engine, rows: _C.Secret, eps: float
+    engine: _C.Engine, rows: _C.Secret, eps: float, weight: _C.Secret | None = None
 ) -> tuple[_C.Secret, _C.Secret, _C.Secret]:
-    """Settled rows of mean 0 and variance 1; mean and 1 / sqrt(variance + eps) of each."""
-    normal, mean, rstd = engine.standardize(rows, eps)
+    """Settled rows of mean 0 and variance 1, times weight; mean and 1 / sqrt(variance + eps)."""
+    normal, mean, rstd = engine.standardize(rows, eps, weight)
     return normal, reshaped(mean, rows.shape[:-1]), reshaped(rstd, rows.shape[:-1])
 
 
@@ -99,13 +99,16 @@ def layer_norm(
     _check_shape(x, shape, "layer_norm")
     engine = engine_of(x, weight, bias)
     rows = reshaped(handle(engine, x), (-1, math.prod(shape)))
-    normal, mean, rstd = standardized(engine, rows, eps)
-    value = affine(
-        engine,
-        reshaped(normal, x.shape),
-        None if weight is None else factor(engine, weight),
-        None if bias is None else handle(engine, bias),
-    )
+    offset = None if bias is None else handle(engine, bias)
+    if weight is not None and not wants_gradient(x, weight, bias):
+        # The gradient alone needs the rows without their weight, which take two rounds more.
+        by_weight = reshaped(factor(engine, weight), (1, -1))
+        normal, mean, rstd = standardized(engine, rows, eps, by_weight)
+        value = affine(engine, reshaped(normal, x.shape), None, offset)
+    else:
+        normal, mean, rstd = standardized(engine, rows, eps)
+        scale = None if weight is None else factor(engine, weight)
+        value = affine(engine, reshaped(normal, x.shape), scale, offset)
     outer = [*x.shape[: x.dim() - len(shape)], *[1] * len(shape)]
     inverse = remembering(x, reshaped(rstd, outer), normal, weight, bias)
     mean = wrap(reshaped(mean, outer), engine, x.dtype)

@@ -69,7 +69,8 @@ py::list stats(Engine& engine) {
 
 std::shared_ptr<Engine> make_engine(std::shared_ptr<net::Transport> transport, int parties,
                                     const std::string& provider, int precision,
-                                    const std::string& truncation, bool checked, double timeout) {
+                                    const std::string& truncation, bool checked, bool few_rounds,
+                                    double timeout) {
   additive::AdditiveConfig config;
   if (provider != "first_party" && provider != "third_party") {
     throw ConfigError("provider is '" + provider + "'; allowed are first_party and third_party");
@@ -79,6 +80,7 @@ std::shared_ptr<Engine> make_engine(std::shared_ptr<net::Transport> transport, i
   config.precision = precision;
   config.truncation = parse_truncation(truncation);
   config.checked = checked;
+  config.few_rounds = few_rounds;
   config.timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout * 1e3));
   return std::make_shared<additive::AdditiveEngine>(std::move(transport), config);
 }
@@ -130,6 +132,9 @@ void bind_function_costs(py::module_& m) {
   def("largest", [](const of::Session& s, size_t rows, size_t n, bool with_index) {
     return of::largest(s, rows, n, with_index);
   });
+  def("largest_in_few_rounds", [](const of::Session& s, size_t rows, size_t n, bool with_index) {
+    return of::largest({s.parties, s.precision, true}, rows, n, with_index);
+  });
   def("sort", [](const of::Session& s, size_t rows, size_t n, bool with_indices) {
     return of::sort(s, rows, n, with_indices);
   });
@@ -170,6 +175,7 @@ void bind_costs(py::module_& parent) {
     const auto both = cost::one_hot(n, parties, size);
     return py::make_tuple(as_dict(both.last), as_dict(both.others));
   });
+  m.def("choose", [](size_t n, int parties) { return as_dict(cost::choose(n, parties)); });
   m.def("tournament",
         [](size_t groups, int parties) { return as_dict(cost::tournament(groups, parties)); });
   bind_function_costs(m);
@@ -280,6 +286,7 @@ void bind_engine(py::module_& m) {
           release_gil())
       .def("square", &function::square, release_gil())
       .def("settle", &Engine::settle, release_gil())
+      .def("settle_together", &Engine::settle_together, release_gil())
       .def(
           "truncate",
           [](Engine& e, const Secret& a, int bits, const std::string& kind) {
@@ -355,17 +362,20 @@ void bind_engine(py::module_& m) {
   bind_functions(m, engine);
   m.def("make_engine", &make_engine, py::arg("transport"), py::arg("parties"), py::arg("provider"),
         py::arg("precision") = 16, py::arg("truncation") = "default", py::arg("checked") = false,
-        py::arg("timeout") = 30.0, release_gil());
+        py::arg("few_rounds") = false, py::arg("timeout") = 30.0, release_gil());
   m.def(
       "plaintext_engine",
-      [](int precision, const std::string& truncation, bool checked) -> std::shared_ptr<Engine> {
+      [](int precision, const std::string& truncation, bool checked,
+         bool few_rounds) -> std::shared_ptr<Engine> {
         EngineConfig config;
         config.precision = precision;
         config.truncation = parse_truncation(truncation);
         config.checked = checked;
+        config.few_rounds = few_rounds;
         return std::make_shared<plaintext::PlaintextEngine>(config);
       },
-      py::arg("precision") = 16, py::arg("truncation") = "default", py::arg("checked") = false);
+      py::arg("precision") = 16, py::arg("truncation") = "default", py::arg("checked") = false,
+      py::arg("few_rounds") = false);
   m.def(
       "serve_dealer",
       [](std::shared_ptr<net::Transport> transport, int parties, double timeout) {

@@ -49,11 +49,11 @@ void bind_functions(py::module_& m, py::class_<Engine, std::shared_ptr<Engine>>&
   engine.def("logsumexp", &function::logsumexp, release_gil());
   engine.def(
       "standardize",
-      [](Engine& e, const Secret& x, double eps) {
-        const auto out = function::standardize(e, x, eps);
+      [](Engine& e, const Secret& x, double eps, const std::optional<Secret>& weight) {
+        const auto out = function::standardize(e, x, eps, weight);
         return std::make_tuple(out.values, out.mean, out.inverse_deviation);
       },
-      release_gil());
+      py::arg("x"), py::arg("eps"), py::arg("weight") = py::none(), release_gil());
   engine.def("largest", &function::largest, release_gil());
   engine.def("largest_with_index", &function::largest_with_index, release_gil());
   engine.def(

@@ -45,6 +45,32 @@ void deal_one_hot(const std::vector<const crypto::Prg*>& prgs, const OneHotLayou
   subtract_others(prgs, OneHotLayout::kValueStream, out, layout.n * layout.span);
 }
 
+void deal_choice(const std::vector<const crypto::Prg*>& prgs, const ChoiceLayout& layout,
+                 uint8_t* corrections) {
+  using Layout = ChoiceLayout;
+  const Buffer index = sum_of_streams(prgs, Layout::kIndexStream, layout.n);
+  const Buffer value = sum_of_streams(prgs, Layout::kValueStream, layout.n);
+  auto* table = reinterpret_cast<uint64_t*>(corrections);
+  Buffer scratch(8 * Layout::kBlock * Layout::kTable);
+  for (size_t first = 0; first < layout.n; first += Layout::kBlock) {
+    const size_t count = std::min(Layout::kBlock, layout.n - first);
+    const size_t words = count * Layout::kTable;
+    for (size_t i = 0; i < count; ++i) {
+      const uint64_t r = index.as<uint64_t>()[first + i], s = value.as<uint64_t>()[first + i];
+      for (size_t k = 0; k < Layout::kEntries; ++k) {
+        const uint64_t here = r % Layout::kEntries == k ? 1 : 0;
+        table[i * Layout::kTable + 2 * k] = here;
+        table[i * Layout::kTable + 2 * k + 1] = here * s;
+      }
+    }
+    for (size_t p = 0; p + 1 < prgs.size(); ++p) {
+      prgs[p]->fill(Layout::kTableStream, Layout::kLines * first, scratch.data(), 8 * words);
+      ring::subtract_from(table, scratch.as<uint64_t>(), words);
+    }
+    table += words;
+  }
+}
+
 void deal_points(const std::vector<const crypto::Prg*>& prgs, const crypto::Prg& secret,
                  const PointLayout& layout, uint8_t* corrections) {
   const Buffer masks = sum_of_streams(prgs, PointLayout::kMaskStream, layout.n);
@@ -119,6 +145,8 @@ void Dealer::deal_function(const std::vector<crypto::Prg>& streams, uint64_t ser
       return equality_kernels().deal(EqualityLayout(d.numel), prgs.data(), parties(), part, out);
     case Kind::tournament:
       return deal_tournament(prgs, secret(), d, out);
+    case Kind::choice:
+      return deal_choice(prgs, ChoiceLayout(d.numel), out);
     case Kind::one_hot:
       return deal_one_hot(prgs, OneHotLayout(d.numel, d.size), out);
     case Kind::point:

@@ -110,6 +110,13 @@ Descriptor Descriptor::make_point(uint64_t numel, int bits) {
   return d;
 }
 
+Descriptor Descriptor::make_choice(uint64_t numel) {
+  Descriptor d;
+  d.kind = Kind::choice;
+  d.numel = numel;
+  return d;
+}
+
 uint64_t Descriptor::digest() const {
   const auto bytes = serialize();
   return crypto::digest64(bytes.data(), bytes.size());
@@ -151,6 +158,8 @@ size_t Descriptor::correction_bytes() const {
       return OneHotLayout(numel, size).correction_bytes();
     case Kind::point:
       return PointLayout(numel, static_cast<int>(size)).correction_bytes();
+    case Kind::choice:
+      return ChoiceLayout(numel).correction_bytes();
   }
   throw Error("unknown kind of correlation");
 }

@@ -49,6 +49,7 @@ enum class Kind : uint8_t {
   tournament = 9,  // see selection_layout.h
   one_hot = 10,    // the same
   point = 11,      // the same; two parties
+  choice = 12,     // the same
 };
 
 struct Descriptor {
@@ -80,6 +81,7 @@ struct Descriptor {
   static Descriptor make_tournament(uint64_t groups);
   static Descriptor make_one_hot(uint64_t numel, uint64_t size);
   static Descriptor make_point(uint64_t numel, int bits);
+  static Descriptor make_choice(uint64_t numel);
 
   std::vector<uint8_t> serialize() const;
   // For bytes of a peer. Throws ProtocolError for anything that the makers above cannot produce or

@@ -251,6 +251,7 @@ std::vector<uint8_t> Descriptor::serialize() const {
       break;
     case Kind::equality:
     case Kind::tournament:
+    case Kind::choice:
       w.put(numel);
       break;
     case Kind::one_hot:
@@ -326,6 +327,7 @@ Descriptor Descriptor::parse(std::span<const uint8_t> bytes, int parties) {
       break;
     case Kind::equality:
     case Kind::tournament:
+    case Kind::choice:
       d.numel = reader.get_numel();
       break;
     case Kind::one_hot:

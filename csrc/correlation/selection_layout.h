@@ -43,9 +43,21 @@ struct TournamentLayout {
   size_t values, correction_bytes;
 };
 
+// A choice by a small index: with c = index + r and X = x + s opened, [index = t] is entry c - t of
+// the one-hot of r mod kEntries, and x where that holds is X times it less the same entry of s
+// times the one-hot. The table of an element holds entries and masked entries in turn.
+struct ChoiceLayout {
+  explicit ChoiceLayout(size_t elements) : n(elements) {}
+  static constexpr size_t kEntries = 16, kTable = 2 * kEntries;
+  static constexpr uint64_t kIndexStream = 0, kValueStream = 1, kTableStream = 2;
+  static constexpr size_t kLines = 8 * kTable / 64;  // of a table in the stream
+  static constexpr size_t kBlock = 1024;             // elements whose tables stay in the cache
+  size_t n;
+  size_t correction_bytes() const { return 8 * n * kTable; }
+};
+
 // The one-hot of a secret index: entry m of the dealt vector is [r mod span = m], and with c =
-// index
-// + r opened, entry k of the result is entry c - k of it.
+// index + r opened, entry k of the result is entry c - k of it.
 struct OneHotLayout {
   OneHotLayout(size_t indices, size_t size_in)
       : n(indices), size(size_in), span(std::bit_ceil(size_in < 8 ? size_t{8} : size_in)) {}

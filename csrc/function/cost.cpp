@@ -27,6 +27,12 @@ struct Total : Cost {
     const auto kind = session.parties == 2 ? Truncation::one_bit : Truncation::interactive;
     return bits > 0 ? add(primitive::truncate(kind, n, session.parties, bits)) : *this;
   }
+  // Beside another truncation: in its round.
+  Total& truncate_too(size_t n, int bits) {
+    const uint64_t before = rounds;
+    truncate(n, bits).rounds = before;
+    return *this;
+  }
   Total& piecewise(size_t n, const std::vector<int64_t>& thresholds) {
     if (thresholds.empty()) return *this;
     return add(primitive::piecewise(n, session.parties, thresholds, 1));
@@ -178,7 +184,7 @@ Cost softmax(const Session& session, size_t rows, size_t n) {
   return Total(session)
       .add(exponentials(session, rows, n))
       .add(power_in(session, rows, sums_of_exponentials(n, -1, -(kBits + 4.0)), "log2", kBits))
-      .truncate(rows * n, kPowerBits - kBits)
+      .truncate_too(rows * n, kPowerBits - kBits)
       .product(rows * n, rows, rows * n)
       .truncate(rows * n, 2 * kBits - session.precision);
 }
@@ -217,7 +223,17 @@ Cost largest(const Session& session, size_t rows, size_t n, bool with_index) {
     places_are_public = false;
   };
   while (n > 1) {
-    if (n == 2 || n * rows / 2 > static_cast<size_t>(kManyPairs)) {
+    const size_t size = group_size(n);
+    if (session.few_rounds && n > 4 && n * rows / 2 * (size - 1) <= kMostGames) {
+      const size_t groups = (n + size - 1) / size * rows;
+      total.add(primitive::at_least_zero(size * (size - 1) / 2 * groups, session.parties));
+      total.add(primitive::choose(size * groups, session.parties));
+      choose_place(size * groups);
+      n = groups / rows;
+      continue;
+    }
+    const bool fours = session.few_rounds || n * rows / 2 <= static_cast<size_t>(kManyPairs);
+    if (n == 2 || !fours) {
       const size_t pairs = n / 2;
       total.relu(pairs * rows);
       choose_place(pairs * rows);

@@ -17,6 +17,7 @@ using protocol::Cost;
 
 struct Session {
   int parties = 2, precision = 16;
+  bool few_rounds = false;
 };
 
 // Two thresholds, a series, a truncation (of two values with the derivative): 6 rounds.

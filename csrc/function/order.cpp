@@ -3,8 +3,12 @@
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/index_select.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
+
+#include <cmath>
 
 #include "core/errors.h"
 #include "function/smooth.h"
@@ -39,6 +43,10 @@ Secret joined(Engine& engine, const std::vector<Secret>& parts) {
   std::vector<at::Tensor> shares;
   for (const Secret& part : aligned) shares.push_back(part.share());
   return engine.combined(aligned, at::cat(shares));
+}
+
+Secret picked(const Secret& x, const at::Tensor& positions) {
+  return Secret(x.share().index_select(0, positions), x.fraction_bits(), x.owner());
 }
 
 // Candidates along the first dimension; places are tracked where they are given.
@@ -110,10 +118,54 @@ Candidates play_fours(Engine& engine, const Candidates& c) {
   return {joined(engine, values), c.places ? std::optional(joined(engine, places)) : std::nullopt};
 }
 
+// Everybody against everybody in groups of `size`: who wins all games is the largest of its group.
+// A group that is not full is filled up with the last, which loses to itself before it.
+Candidates play_groups(Engine& engine, const Candidates& c, int64_t size) {
+  const int64_t groups = (c.count() + size - 1) / size;
+  std::vector<int64_t> order, first, second;
+  for (int64_t i = 0; i < size; ++i) {
+    for (int64_t g = 0; g < groups; ++g) order.push_back(std::min(size * g + i, c.count() - 1));
+    for (int64_t j = i + 1; j < size; ++j) {
+      first.push_back(i);
+      second.push_back(j);
+    }
+  }
+  const at::Tensor picks = at::tensor(order, at::kLong), a = at::tensor(first, at::kLong),
+                   b = at::tensor(second, at::kLong);
+  const auto grouped = [&](const Secret& x) {
+    std::vector<int64_t> sizes = x.sizes().vec();
+    sizes[0] = groups;
+    sizes.insert(sizes.begin(), size);
+    return Secret(x.share().index_select(0, picks).reshape(sizes), x.fraction_bits(), x.owner());
+  };
+  const Secret values = grouped(c.values);
+  const Secret won = engine.at_least_zero(engine.subtract(picked(values, a), picked(values, b)));
+  // Games won: those as the first of a pair, and those as the second less the first one's.
+  at::Tensor games = at::zeros_like(values.share());
+  games.index_add_(0, a, won.share());
+  games.index_add_(0, b, won.share().neg());
+  std::vector<int64_t> column(games.dim(), 1);
+  column[0] = size;
+  const Secret as_second(at::arange(size, at::kLong).reshape(column), 0, protocol::kPublic);
+  const Secret score = engine.add(Secret(games, 0, won.owner()), as_second);
+  const auto choice = engine.choose(score, values, size - 1);
+  Candidates out{engine.sum(choice.value, {0}, false), std::nullopt};
+  if (c.places) {
+    const Secret places = engine.product(kMultiply, choice.chosen, grouped(*c.places));
+    out.places = engine.sum(places, {0}, false);
+  }
+  return out;
+}
+
 Candidates play_all(Engine& engine, Candidates c) {
   while (c.count() > 1) {
-    const int64_t pairs = c.values.numel() / 2;
-    c = c.count() == 2 || pairs > kManyPairs ? play_pairs(engine, c) : play_fours(engine, c);
+    const int64_t pairs = c.values.numel() / 2, size = group_size(c.count());
+    if (engine.few_rounds() && c.count() > 4 && pairs * (size - 1) <= kMostGames) {
+      c = play_groups(engine, c, size);
+      continue;
+    }
+    const bool fours = engine.few_rounds() || pairs <= kManyPairs;
+    c = c.count() == 2 || !fours ? play_pairs(engine, c) : play_fours(engine, c);
   }
   return c;
 }
@@ -122,12 +174,12 @@ Secret first_row(const Secret& x) {
   return Secret(x.share().select(0, 0).clone(), x.fraction_bits(), x.owner());
 }
 
-Candidates candidates(Engine& engine, const Secret& x, int64_t dim) {
+Candidates candidates(const Secret& x, int64_t dim) {
   const int64_t d = checked_dim(x, dim);
   if (x.sizes()[d] == 0) {
     throw ShapeError(fmt::format("dim {} has no elements; a largest one needs at least 1", dim));
   }
-  return {in_front(engine.settle(x), d), std::nullopt};
+  return {in_front(x, d), std::nullopt};
 }
 
 // Pairs of positions that one stage compares: all of them disjoint.
@@ -155,10 +207,6 @@ std::vector<std::pair<std::vector<int64_t>, std::vector<int64_t>>> merge_exchang
   return stages;
 }
 
-Secret picked(const Secret& x, const at::Tensor& positions) {
-  return Secret(x.share().index_select(0, positions), x.fraction_bits(), x.owner());
-}
-
 // x with rows replaced, all rows of the two sets.
 Secret placed(const Secret& x, const at::Tensor& first, const Secret& a, const at::Tensor& second,
               const Secret& b) {
@@ -170,14 +218,27 @@ Secret placed(const Secret& x, const at::Tensor& first, const Secret& a, const a
 
 }  // namespace
 
+int64_t group_size(int64_t count) {
+  constexpr int64_t kMost = Engine::kMostChoices;
+  int levels = 1;
+  for (int64_t reach = kMost; reach < count; reach *= kMost) ++levels;
+  int64_t size = 2;
+  while (std::pow(size, levels) < static_cast<double>(count)) ++size;
+  return size;
+}
+
 Secret largest(Engine& engine, const Secret& x, int64_t dim) {
+  return unsettled_largest(engine, engine.settle(x), dim);
+}
+
+Secret unsettled_largest(Engine& engine, const Secret& x, int64_t dim) {
   const protocol::OperationScope scope(engine.statistics(), "max");
-  return first_row(play_all(engine, candidates(engine, x, dim)).values);
+  return first_row(play_all(engine, candidates(x, dim)).values);
 }
 
 std::pair<Secret, Secret> largest_with_index(Engine& engine, const Secret& x, int64_t dim) {
   const protocol::OperationScope scope(engine.statistics(), "max");
-  Candidates c = candidates(engine, x, dim);
+  Candidates c = candidates(engine.settle(x), dim);
   std::vector<int64_t> column(c.values.sizes().size(), 1);
   column[0] = c.count();
   const at::Tensor places =

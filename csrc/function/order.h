@@ -14,9 +14,19 @@ namespace cryptensor::function {
 constexpr int64_t kManyPairs = 8192;
 
 // The largest along `dim`, which is removed: 4 rounds for each level of a tree of fan-in two where
-// there are many pairs, and of fan-in four where a round costs more than a comparison. ShapeError
-// for an empty dimension.
+// there are many pairs, and of fan-in four where a round costs more than a comparison. Where rounds
+// are scarce, everybody is compared with everybody in groups of up to 16: 5 rounds a level, and
+// half of a group's size as many comparisons as elements. ShapeError for an empty dimension.
 protocol::Secret largest(protocol::Engine& engine, const protocol::Secret& x, int64_t dim);
+
+// Of values that may stay untruncated, for who needs it to one or a few units of the last place.
+protocol::Secret unsettled_largest(protocol::Engine& engine, const protocol::Secret& x,
+                                   int64_t dim);
+
+// The size of groups for `count` candidates with which the fewest levels are left, and the fewest
+// comparisons in these; and how many comparisons a level may have.
+int64_t group_size(int64_t count);
+constexpr int64_t kMostGames = int64_t{1} << 24;
 
 // With the place of the first of them, no fraction bits: 1 more round for a level.
 std::pair<protocol::Secret, protocol::Secret> largest_with_index(protocol::Engine& engine,

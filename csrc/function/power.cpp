@@ -50,11 +50,14 @@ PowerOfTwo wide_powers(int fraction_bits, int precision) {
   return {{bits, static_cast<uint8_t>(bits + kStepBits), 4, 20}, -8, 3, 36, precision};
 }
 
-Secret joined(Engine& engine, const std::pair<Secret, Secret>& powers, bool wide,
-              int fraction_bits) {
-  const int drop = powers.first.fraction_bits() - fraction_bits;
-  const Secret low = rounded(engine, powers.first, drop);
-  return wide ? engine.add(low, powers.second) : low;
+UnroundedPower unrounded(const std::pair<Secret, Secret>& powers, bool wide, int fraction_bits) {
+  UnroundedPower out{{powers.first, powers.first.fraction_bits() - fraction_bits}, {}};
+  if (wide) out.high = powers.second;
+  return out;
+}
+
+Secret finished(Engine& engine, const UnroundedPower& power) {
+  return power.sum(engine, rounded(engine, power.low.value, power.low.bits));
 }
 
 // factor * log2(x) + offset, where it is above `floor`. An x <= 0 gives `end`.
@@ -171,7 +174,7 @@ Secret exp(Engine& engine, const Secret& x_in) {
   constexpr int kBits = 56;  // 64 octaves are 2^62
   const Secret octaves =
       engine.multiplied(clamped[0], units(std::numbers::log2e, kBits - bits), kBits - bits);
-  return joined(engine, engine.power_of_two(octaves, wide_powers(kBits, f)), true, f);
+  return finished(engine, unrounded(engine.power_of_two(octaves, wide_powers(kBits, f)), true, f));
 }
 
 Secret exp_of_negative(Engine& engine, const Secret& clamped) {
@@ -189,7 +192,16 @@ Secret log(Engine& engine, const Secret& x, const std::optional<Known>& known) {
   return rounded(engine, y.value, kExponentBits - engine.precision());
 }
 
+Secret UnroundedPower::sum(Engine& engine, const Secret& rounded_low) const {
+  return high ? engine.add(rounded_low, *high) : rounded_low;
+}
+
 Secret power(Engine& engine, const Secret& x, double exponent, const PowerOptions& options) {
+  return finished(engine, unrounded_power(engine, x, exponent, options));
+}
+
+UnroundedPower unrounded_power(Engine& engine, const Secret& x, double exponent,
+                               const PowerOptions& options) {
   if (!(exponent >= -1 && exponent <= 1)) {
     throw ConfigError(fmt::format("exponent is {}; allowed are -1 to 1", exponent));
   }
@@ -207,7 +219,7 @@ Secret power(Engine& engine, const Secret& x, double exponent, const PowerOption
   const bool wide = highest - lowest >= kStep || y.largest > 16;
   const PowerOfTwo form =
       wide ? wide_powers(kExponentBits, engine.precision()) : narrow_powers(kExponentBits, lowest);
-  return joined(engine, engine.power_of_two(y.value, form), wide, f);
+  return unrounded(engine.power_of_two(y.value, form), wide, f);
 }
 
 Secret reciprocal(Engine& engine, const Secret& x_in, std::optional<int> fraction_bits) {

@@ -44,6 +44,15 @@ struct PowerOptions {
 protocol::Secret power(protocol::Engine& engine, const protocol::Secret& x, double exponent,
                        const PowerOptions& options = {});
 
+// The same before its last round, in which others may be truncated as well.
+struct UnroundedPower {
+  protocol::Cut low;
+  std::optional<protocol::Secret> high;  // of a wide range: to be added
+  protocol::Secret sum(protocol::Engine& engine, const protocol::Secret& rounded_low) const;
+};
+UnroundedPower unrounded_power(protocol::Engine& engine, const protocol::Secret& x, double exponent,
+                               const PowerOptions& options);
+
 // 1 / x for either sign: 12 rounds. For x = 0 the reciprocal of the smallest positive number.
 // `fraction_bits`: of the result, none: the precision.
 protocol::Secret reciprocal(protocol::Engine& engine, const protocol::Secret& x,

@@ -11,12 +11,11 @@ namespace cryptensor::function {
 // x / 2^bits. 1 round.
 protocol::Secret rounded(protocol::Engine& engine, const protocol::Secret& x, int bits);
 
+// Several values, each by its own number of bits, in one round.
+std::vector<protocol::Secret> rounded(protocol::Engine& engine,
+                                      const std::vector<protocol::Cut>& cuts);
+
 // x, settled where it has so many fraction bits that a public factor would have too few.
 protocol::Secret with_room(protocol::Engine& engine, const protocol::Secret& x);
-
-// Values of equal fraction bits in one round.
-std::vector<protocol::Secret> rounded_together(protocol::Engine& engine,
-                                               const std::vector<protocol::Secret>& values,
-                                               int bits);
 
 }  // namespace cryptensor::function

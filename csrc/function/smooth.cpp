@@ -13,6 +13,7 @@
 namespace cryptensor::function {
 namespace {
 
+using protocol::Cut;
 using protocol::Engine;
 using protocol::Piecewise;
 using protocol::Secret;
@@ -45,8 +46,7 @@ Clamped clamp_to_window(Engine& engine, const SmoothFunction& f, const Secret& x
 // The value, and the derivative if it is asked for.
 std::vector<Secret> evaluate(Engine& engine, const SmoothFunction& f, const Secret& x_in,
                              bool with_derivative) {
-  const bool lines = f.left != 0 || f.right != 0;
-  const Secret x = lines ? engine.settle(x_in) : with_room(engine, x_in);
+  const Secret x = with_room(engine, x_in);
   const Clamped clamped = clamp_to_window(engine, f, x);
   const int bits = series_bits(engine), x_bits = x.fraction_bits();
   Series form;
@@ -60,8 +60,15 @@ std::vector<Secret> evaluate(Engine& engine, const SmoothFunction& f, const Secr
     const int more = bits - x_bits;
     out[0] = engine.add(out[0], engine.multiplied(clamped.inside, units(f.linear, more), more));
   }
-  out = rounded_together(engine, out, bits - engine.precision());
-  if (clamped.tail) out[0] = engine.add(out[0], *clamped.tail);
+  std::vector<Cut> cuts;
+  for (const Secret& y : out) cuts.push_back({y, bits - engine.precision()});
+  // The lines may be far too large for the fraction bits of the series: they are cut apart.
+  if (clamped.tail) cuts.push_back({*clamped.tail, std::max(x_bits - engine.precision(), 0)});
+  out = rounded(engine, cuts);
+  if (clamped.tail) {
+    out[0] = engine.add(out[0], out.back());
+    out.pop_back();
+  }
   return out;
 }
 
@@ -104,9 +111,10 @@ std::pair<Secret, Secret> sin_cos(Engine& engine, const Secret& x_in) {
   const int bits = series_bits(engine);
   const int64_t one = int64_t{1} << (bits - correlation::kWaveBits);
   const Series form{{64, 1, false}, {{bits, 0, {0}, {one}}, {bits, 0, {one}, {0}}}};
-  auto out = rounded_together(engine, engine.series(engine.multiplied(x, turns, 0), form),
-                              bits - engine.precision());
-  return {std::move(out[0]), std::move(out[1])};
+  const auto out = engine.series(engine.multiplied(x, turns, 0), form);
+  const int drop = bits - engine.precision();
+  auto cut = rounded(engine, {{out[0], drop}, {out[1], drop}});
+  return {std::move(cut[0]), std::move(cut[1])};
 }
 
 }  // namespace cryptensor::function

@@ -11,8 +11,7 @@
 
 namespace cryptensor::function {
 
-// 6 rounds (7 where the function has a line beyond its window and x is still to be truncated). The
-// error is that of the table and two units of the last place.
+// 6 rounds. The error is that of the table and two units of the last place.
 protocol::Secret smooth(protocol::Engine& engine, const SmoothFunction& f,
                         const protocol::Secret& x);
 // The derivative comes from the same opening. ConfigError where the table has none.

@@ -90,6 +90,10 @@ ByParty one_hot(size_t n, int parties, size_t size) {
   return {{1, opened + 8 * n * point.words, dealt}, {1, opened, dealt}};
 }
 
+Cost choose(size_t n, int parties) {
+  return {1, 16 * n * (parties - 1), correlation::ChoiceLayout(n).correction_bytes()};
+}
+
 Cost tournament(size_t groups, int parties) {
   const correlation::TournamentLayout layout(groups);
   return {static_cast<uint64_t>(layout.comparison.rounds()),

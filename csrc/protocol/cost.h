@@ -67,6 +67,8 @@ struct ByParty {
   Cost last, others;
 };
 ByParty one_hot(size_t n, int parties, size_t size);
+// [index = t] and the element where that holds: 1 round, 16 bytes; corrections 256.
+Cost choose(size_t n, int parties);
 // Six comparisons for each group of four: 4 rounds, 73.5 bytes.
 Cost tournament(size_t groups, int parties);
 

@@ -201,13 +201,17 @@ void Engine::check_dimensions(const Secret& a) const {
 }
 
 Secret Engine::product(const ring::BilinearMap& map, const Secret& a_in, const Secret& b_in) {
-  Secret a = a_in, b = b_in;
-  while (a.fraction_bits() + b.fraction_bits() > product_limit()) {
-    Secret& larger = a.fraction_bits() >= b.fraction_bits() ? a : b;
-    if (larger.fraction_bits() <= precision()) break;
-    larger = settle(larger);
+  const bool left_first = a_in.fraction_bits() >= b_in.fraction_bits();
+  const Secret &larger = left_first ? a_in : b_in, &smaller = left_first ? b_in : a_in;
+  const int excess = larger.fraction_bits() + smaller.fraction_bits() - product_limit();
+  if (excess <= 0 || larger.fraction_bits() <= precision()) return wide_product(map, a_in, b_in);
+  if (smaller.fraction_bits() > precision() &&
+      precision() + smaller.fraction_bits() > product_limit()) {
+    const auto both = settle_together({a_in, b_in});
+    return wide_product(map, both[0], both[1]);
   }
-  return wide_product(map, a, b);
+  const Secret settled = settle(larger);
+  return left_first ? wide_product(map, settled, b_in) : wide_product(map, a_in, settled);
 }
 
 Secret Engine::wide_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) {
@@ -231,15 +235,11 @@ Secret Engine::settle(const Secret& a) {
   return pending > 0 ? truncate(a, pending, {}) : a;
 }
 
-Secret Engine::truncate(const Secret& a, int bits, std::optional<Truncation> kind) {
-  check_dimensions(a);
-  const int most = std::min(correlation::kMaxShift, a.fraction_bits());
-  if (bits < 1 || bits > most) {
-    throw ConfigError(fmt::format("bits is {}; allowed are 1 to {}", bits, most));
-  }
-  if (is_local(a)) {
-    return Secret(at::bitwise_right_shift(a.share(), int64_t{bits}), a.fraction_bits() - bits,
-                  a.owner());
+Truncation Engine::checked_truncation(const Cut& cut, std::optional<Truncation> kind) const {
+  check_dimensions(cut.value);
+  const int most = std::min(correlation::kMaxShift, cut.value.fraction_bits());
+  if (cut.bits < 1 || cut.bits > most) {
+    throw ConfigError(fmt::format("bits is {}; allowed are 1 to {}", cut.bits, most));
   }
   const Truncation chosen = kind.value_or(truncation());
   if (parties() > 2 && (chosen == Truncation::local || chosen == Truncation::one_bit)) {
@@ -247,8 +247,49 @@ Secret Engine::truncate(const Secret& a, int bits, std::optional<Truncation> kin
         fmt::format("truncation is {} with {} parties; allowed are interactive and exact",
                     name(chosen), parties()));
   }
+  return chosen;
+}
+
+Secret Engine::truncate(const Secret& a, int bits, std::optional<Truncation> kind) {
+  const Truncation chosen = checked_truncation({a, bits}, kind);
+  if (is_local(a)) {
+    return Secret(at::bitwise_right_shift(a.share(), int64_t{bits}), a.fraction_bits() - bits,
+                  a.owner());
+  }
   OperationScope scope(statistics_, "truncate");
-  return shared_truncate(a, bits, chosen);
+  return shared_truncate({{a, bits}}, chosen)[0];
+}
+
+std::vector<Secret> Engine::truncate_together(const std::vector<Cut>& cuts) {
+  std::vector<Secret> out;
+  std::vector<Cut> shared;
+  for (const Cut& cut : cuts) {
+    checked_truncation(cut, {});
+    out.push_back(is_local(cut.value) ? truncate(cut.value, cut.bits, {}) : cut.value);
+    if (!is_local(cut.value)) shared.push_back(cut);
+  }
+  if (shared.empty()) return out;
+  OperationScope scope(statistics_, "truncate");
+  const std::vector<Secret> results = shared_truncate(shared, truncation());
+  auto result = results.begin();
+  for (size_t i = 0; i < cuts.size(); ++i) {
+    if (!is_local(cuts[i].value)) out[i] = *result++;
+  }
+  return out;
+}
+
+std::vector<Secret> Engine::settle_together(const std::vector<Secret>& values) {
+  std::vector<Secret> out = values;
+  std::vector<Cut> cuts;
+  for (const Secret& v : values) {
+    if (v.fraction_bits() > precision()) cuts.push_back({v, v.fraction_bits() - precision()});
+  }
+  const auto settled = truncate_together(cuts);
+  auto next = settled.begin();
+  for (Secret& v : out) {
+    if (v.fraction_bits() > precision()) v = *next++;
+  }
+  return out;
 }
 
 Secret Engine::relu(const Secret& a, std::optional<Secret>* sign, std::optional<double> bound) {

@@ -39,6 +39,8 @@ struct EngineConfig {
   // Values outside a function's domain raise RangeError on every party; that there are none is then
   // known to all.
   bool checked = false;
+  // Rounds are what is scarce: fewer of them are worth more comparisons and bytes.
+  bool few_rounds = false;
 };
 
 // One input tensor of the owner; the others may know the shape only, or nothing.
@@ -54,6 +56,17 @@ struct Input {
 struct Tournament {
   Secret largest;
   std::vector<Secret> wins;  // no fraction bits
+};
+
+// A value that loses so many of its fraction bits.
+struct Cut {
+  Secret value;
+  int bits;
+};
+
+// [index = target] with no fraction bits, and the candidate where that holds, else 0.
+struct Choice {
+  Secret chosen, value;
 };
 
 // What a reveal is about to open, to whom: `dst` alone, or all. `operation` is what is running,
@@ -75,6 +88,7 @@ class Engine {
   virtual int parties() const = 0;
   int precision() const { return config_.precision; }
   bool checked() const { return config_.checked; }
+  bool few_rounds() const { return config_.few_rounds; }
   // For arithmetic that is known to stay in range, with more fraction bits than the precision.
   void set_checked(bool on) { config_.checked = on; }
   // The kind that is used where none is asked for.
@@ -127,6 +141,9 @@ class Engine {
 
   Secret settle(const Secret& a);
   Secret truncate(const Secret& a, int bits, std::optional<Truncation> kind);
+  // Several values, each by its own number of bits, in the rounds of one (but for the exact kind).
+  std::vector<Secret> truncate_together(const std::vector<Cut>& cuts);
+  std::vector<Secret> settle_together(const std::vector<Secret>& values);
 
   // max(x, 0), truncated in the same rounds. With `sign`, also [x >= 0] with no fraction bits. With
   // `bound`, |x| < bound is taken as known: the significant bits alone are compared, which is half
@@ -150,6 +167,9 @@ class Engine {
   // For integers 0 <= index < size, no fraction bits: the shape of index and one more dimension. An
   // index out of range gives no 1 or a wrong one.
   Secret one_hot(const Secret& index, int64_t size);
+  // Element by element, for a shared index of 0 to kMostChoices - 1 without fraction bits.
+  Choice choose(const Secret& index, const Secret& candidates, int64_t target);
+  static constexpr int64_t kMostChoices = 16;
   // The largest along dimension 0, which has four elements.
   Tournament tournament(const Secret& a);
 
@@ -188,7 +208,7 @@ class Engine {
   virtual at::Tensor opened(const Secret& a, std::optional<int> dst) = 0;
   virtual Secret shared_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) = 0;
   virtual Secret shared_square(const Secret& a) = 0;
-  virtual Secret shared_truncate(const Secret& a, int bits, Truncation kind) = 0;
+  virtual std::vector<Secret> shared_truncate(const std::vector<Cut>& cuts, Truncation kind) = 0;
   virtual Secret shared_relu(const Secret& a, int shift, std::optional<Secret>* sign,
                              std::optional<int> bits_known) = 0;
   virtual Secret shared_at_least_zero(const Secret& a) = 0;
@@ -198,6 +218,7 @@ class Engine {
                                                         const PowerOfTwo& form) = 0;
   virtual Secret shared_is_zero(const Secret& a) = 0;
   virtual Secret shared_one_hot(const Secret& index, int64_t size) = 0;
+  virtual Choice shared_choose(const Secret& index, const Secret& candidates, int64_t target) = 0;
   virtual Tournament shared_tournament(const Secret& a) = 0;
 
   EngineConfig config_;
@@ -205,6 +226,7 @@ class Engine {
 
  private:
   void check_dimensions(const Secret& a) const;
+  Truncation checked_truncation(const Cut& cut, std::optional<Truncation> kind) const;
   Secret raised(const Secret& a, int fraction_bits) const;
   Secret local_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) const;
   int product_limit() const { return 2 * config_.precision + kSlackBits; }

@@ -98,6 +98,26 @@ Secret Engine::one_hot(const Secret& index, int64_t size) {
                 index.owner());
 }
 
+Choice Engine::choose(const Secret& index, const Secret& candidates, int64_t target) {
+  if (target < 0 || target >= kMostChoices) {
+    throw ConfigError(fmt::format("target is {}; allowed are 0 to {}", target, kMostChoices - 1));
+  }
+  if (index.sizes() != candidates.sizes()) {
+    throw ShapeError("choose: index and candidates must have one shape");
+  }
+  if (index.fraction_bits() != 0) {
+    throw ConfigError(
+        fmt::format("index has {} fraction bits; it must be an integer", index.fraction_bits()));
+  }
+  OperationScope scope(statistics_, "choose");
+  if (is_local(index)) {
+    const Secret chosen(known(index, at::eq(index.share(), target).to(at::kLong)), 0,
+                        index.owner());
+    return {chosen, product({ring::Bilinear::multiply, {}}, chosen, candidates)};
+  }
+  return shared_choose(index, is_local(candidates) ? share(candidates) : candidates, target);
+}
+
 Tournament Engine::tournament(const Secret& a) {
   if (a.sizes().empty() || a.sizes()[0] != 4) {
     throw ShapeError("a tournament is among 4 candidates along the first dimension");

@@ -20,8 +20,9 @@ constexpr int kPublic = -2;  // every party holds it in the clear
 // values under one mask would show their difference.
 struct Opening {
   correlation::MaskName mask;
-  at::Tensor masked;      // value + mask, at those who received it; as the storage, contiguous
-  at::Tensor mask_share;  // this party's part of the mask; undefined where it holds none
+  uint32_t receivers = 0;  // bit i: party i has received it
+  at::Tensor masked;       // value + mask, at those who received it; as the storage, contiguous
+  at::Tensor mask_share;   // this party's part of the mask; undefined where it holds none
 };
 
 // What all views of one value share.

@@ -107,7 +107,7 @@ def activations() -> list[Operation]:
 
     def of_pending(name):
         def of(e):
-            if name in WITH_LINES or settles(e):
+            if settles(e):
                 return [
                     settling_cost(e, N),
                     cost.activation(e.parties, e.precision, name, N, False),
@@ -115,15 +115,19 @@ def activations() -> list[Operation]:
             table, peers = noise.TABLES[name], e.parties
             ends = [int(end * 4.0**e.precision) for end in (table.low, table.high)]
             drop = min(e.precision + 38, 54) - e.precision
+            # The lines are truncated in the round of the series.
+            lines = {**settling_cost(e, N), "rounds": 0}
             return [
                 cost.piecewise(N, peers, ends, 1),
                 cost.series(N, peers, table.harmonics),
                 settling_cost(e, N, drop),
+                *([lines] if name in WITH_LINES else []),
             ]
 
         def bound(e):
-            of_x = STEEPEST * 2.0**-e.precision if name in WITH_LINES or settles(e) else 0
-            return noise.series_noise(name, e.precision) + of_x
+            of_x = STEEPEST * 2.0**-e.precision if settles(e) else 0
+            of_lines = noise.TRUNCATION * 2.0**-e.precision if name in WITH_LINES else 0
+            return noise.series_noise(name, e.precision) + of_x + of_lines
 
         return Operation(
             f"{name}_pending",

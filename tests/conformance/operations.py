@@ -86,7 +86,7 @@ def long_lived(engine, known, x):
     """`known` as a weight that was used before."""
     known.reuse()
     engine.mul(known, x)
-    return known, x
+    return known, x.rearrange(torch.clone)  # what is sent of x would be kept with it
 
 
 def joined(engine, *operands):

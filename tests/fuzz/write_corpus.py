@@ -36,6 +36,7 @@ def descriptors():
     yield "tournament", pack("<BQ", 9, 65)
     yield "one_hot", pack("<BQQ", 10, 5, 9)
     yield "point", pack("<BQQ", 11, 5, 10)
+    yield "choice", pack("<BQ", 12, 1030)
 
 
 def frame(operation, dtype, lane, sender, session, sequence, length, payload):

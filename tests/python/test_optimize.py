@@ -115,7 +115,7 @@ def test_gpt2_keeps_its_tied_embedding():
     )
     model = transformers.GPT2LMHeadModel(config).eval()
     before, after = compared(Embedded(model), torch.randn(2, 3, 16))
-    assert after[0] < before[0]
+    assert after[0] <= before[0]
     optimized = ct.optimize(model, torch.randint(0, 30, (2, 3)))
     assert optimized.lm_head.weight is optimized.transformer.wte.weight
 

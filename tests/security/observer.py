@@ -121,7 +121,7 @@ def watch(
     protocol: Protocol, secret: float, parties: int = 2, provider: str = "first_party"
 ) -> list[Verdict]:
     """Runs a protocol and judges all that was sent."""
-    traced = run_traced(play(protocol, secret), parties, provider)
+    traced = run_traced(play(protocol, secret), parties, provider, **protocol.settings)
     verdicts = [Verdict(what, 0.0) for what in misdirected(traced, parties)]
     for kind, rounds in rounds_of(traced).items():
         operation = kind.split()[0]

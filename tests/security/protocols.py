@@ -42,6 +42,7 @@ class Protocol:
     public_messages: dict[str, str] = field(default_factory=dict)
     public_openings: dict[str, str] = field(default_factory=dict)
     secrets: tuple[float, ...] = SECRETS
+    settings: dict[str, object] = field(default_factory=dict)  # of the session
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,12 @@ PROTOCOLS = [
     Protocol("one_hot_of_many", one_hot(1000), shape=(1024,), any_shape=False),
     # As many as take part in tournaments.
     Protocol("largest_of_four", lambda e, o: e.largest_with_index(o.x, 1), shape=(4096, 4)),
+    Protocol(
+        "largest_in_few_rounds",
+        lambda e, o: e.largest_with_index(o.x, 1),
+        shape=(4096, 16),
+        settings={"few_rounds": True},
+    ),
     composed("sigmoid", lambda e, o: e.activation("sigmoid", o.x)),
     composed("gelu_with_derivative", lambda e, o: e.activation_with_derivative("gelu", o.x)),
     composed("log", lambda e, o: e.log(o.x)),

@@ -26,7 +26,10 @@ def outline(traced) -> list:
 
 
 def differences(protocol, parties, provider) -> list[str]:
-    runs = [rounds_of(run_traced(play(protocol, x), parties, provider)) for x in PAIR]
+    runs = [
+        rounds_of(run_traced(play(protocol, x), parties, provider, **protocol.settings))
+        for x in PAIR
+    ]
     assert runs[0].keys() == runs[1].keys()
     found = []
     for kind in runs[0]:

@@ -46,7 +46,7 @@ class AdditiveEngine final : public Engine {
   at::Tensor opened(const Secret& a, std::optional<int> dst) override;
   Secret shared_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) override;
   Secret shared_square(const Secret& a) override;
-  Secret shared_truncate(const Secret& a, int bits, Truncation kind) override;
+  std::vector<Secret> shared_truncate(const std::vector<Cut>& cuts, Truncation kind) override;
   Secret shared_relu(const Secret& a, int shift, std::optional<Secret>* sign,
                      std::optional<int> bits_known) override;
   Secret shared_at_least_zero(const Secret& a) override;
@@ -55,6 +55,7 @@ class AdditiveEngine final : public Engine {
   std::pair<Secret, Secret> shared_power_of_two(const Secret& a, const PowerOfTwo& form) override;
   Secret shared_is_zero(const Secret& a) override;
   Secret shared_one_hot(const Secret& index, int64_t size) override;
+  Choice shared_choose(const Secret& index, const Secret& candidates, int64_t target) override;
   Tournament shared_tournament(const Secret& a) override;
 
  private:
@@ -65,14 +66,15 @@ class AdditiveEngine final : public Engine {
 
   void handshake();
   void say_goodbye();
+  bool is_open(const Secret& x) const;
   Secret beaver_product(const ring::BilinearMap& map, const Secret& a, const Secret& b);
   Secret owned_product(const ring::BilinearMap& map, const Secret& a, const Secret& b,
                        bool left_is_owner);
   at::Tensor dealt_product(const ring::BilinearMap& map, const Masking& left, const Masking& right);
   Secret truncate_local(const Secret& a, int bits) const;
   at::Tensor with_random_low_bits(const at::Tensor& share, int bits);
-  Secret truncate_one_bit(const Secret& a, int bits);
-  Secret truncate_opened(const Secret& a, int bits);
+  std::vector<Secret> truncate_one_bit(const std::vector<Cut>& cuts);
+  std::vector<Secret> truncate_opened(const std::vector<Cut>& cuts);
   Secret truncate_exact(const Secret& a, int bits);
   Secret compare(const Secret& a, correlation::Comparison mode, int shift,
                  std::optional<Secret>* sign, std::optional<int> bits_known);

@@ -93,31 +93,36 @@ Secret AdditiveEngine::owned_product(const ring::BilinearMap& map, const Secret&
   };
   Exchange exchange(links_, frame_operation(map.kind));
   Masking known = prepare(exchange, w, only(owner), others);
-  // The owner's part of x is not masked, so this opening is of no use to anybody else: never
-  // cached.
-  Masking sent(Secret(x.share(), x.fraction_bits(), x.owner()));
-  sent.opening.mask = provider_->take_mask(x.numel(), senders, false);
-  sent.opening.mask_share = mask_share(sent.opening.mask, x.sizes());
-  at::Tensor part;
-  if (contains(senders, rank())) part = at::add(sent.x.share(), sent.opening.mask_share);
-  const size_t item = exchange.add(part, x.sizes(), senders, only(owner));
-  exchange.run();
+  // Of x all but the owner's part: several weights of one owner take the same message.
+  Masking sent = prepare(exchange, x, senders, only(owner));
+  if (!known.cached || !sent.cached) exchange.run();
   complete(exchange, known);
+  complete(exchange, sent);
 
   at::Tensor out =
       left_is_owner ? dealt_product(map, known, sent) : dealt_product(map, sent, known);
   if (rank() == owner) {
-    const at::Tensor received = exchange.result(item);
+    const at::Tensor received = sent.masked();
     out.add_(apply(w.share(), x.is_owned() ? received : at::add(received, x.share())));
   } else if (contains(senders, rank())) {
-    out.sub_(apply(known.masked(), sent.opening.mask_share));
+    out.sub_(apply(known.masked(), sent.mask_share()));
   }
   return Secret(out, a.fraction_bits() + b.fraction_bits(), kShared);
+}
+
+// Has every party received x under the mask of all?
+bool AdditiveEngine::is_open(const Secret& x) const {
+  const auto& opening = x.store()->opening;
+  const PartySet all = everyone(parties());
+  return opening && opening->mask.holders == all && opening->receivers == all;
 }
 
 Secret AdditiveEngine::shared_product(const ring::BilinearMap& map, const Secret& a,
                                       const Secret& b) {
   OperationScope scope(statistics_, operation_name(map.kind));
+  // Two local products a party are nothing against a round where each is a pass over the elements.
+  const bool open_to_all = is_open(a) || is_open(b);
+  if (map.kind == ring::Bilinear::multiply && open_to_all) return beaver_product(map, a, b);
   if (b.is_owned() && (b.store()->reused || !a.is_owned() || !a.store()->reused)) {
     return owned_product(map, a, b, /*left_is_owner=*/false);
   }

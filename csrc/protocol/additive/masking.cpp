@@ -44,13 +44,16 @@ AdditiveEngine::Masking AdditiveEngine::prepare(Exchange& exchange, const Secret
   Masking masking(x);
   const Store& store = *x.store();
   masking.whole = store.reused || x.numel() >= store.base.numel();
-  if (masking.whole && store.opening && store.opening->mask.holders == holders) {
+  // An opening that some parties did not receive is of no use to an operation that needs them.
+  if (masking.whole && store.opening && store.opening->mask.holders == holders &&
+      store.opening->receivers == receivers) {
     masking.cached = true;
     masking.opening = *store.opening;
     return masking;
   }
   const at::Tensor value = masking.whole ? store.base : x.share().contiguous();
   masking.opening.mask = provider_->take_mask(value.numel(), holders, store.reused);
+  masking.opening.receivers = receivers;
   masking.opening.mask_share = mask_share(masking.opening.mask, value.sizes());
   at::Tensor part;
   if (contains(holders, rank())) part = at::add(value, masking.opening.mask_share);
@@ -61,8 +64,6 @@ AdditiveEngine::Masking AdditiveEngine::prepare(Exchange& exchange, const Secret
 void AdditiveEngine::complete(const Exchange& exchange, Masking& masking) const {
   if (masking.cached) return;
   masking.opening.masked = exchange.result(masking.item);
-  // An opening that some parties did not receive is of no use to a later operation of another kind:
-  // prepare() compares the holders, which imply the receivers.
   if (masking.whole) masking.x.store()->opening = masking.opening;
 }
 

@@ -2,6 +2,7 @@
 // Choices: is a value zero, which of four is the largest, and the one-hot of a secret index.
 #include <ATen/ops/add.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/sub.h>
 #include <ATen/ops/zeros.h>
 
@@ -117,6 +118,45 @@ void AdditiveEngine::one_hot_by_points(const at::Tensor& x, const correlation::O
     turn(table.as<uint64_t>(), words(exchange.result(opened))[i], layout.span, layout.size,
          out + i * layout.size);
   }
+}
+
+// One round: index and candidate are opened together.
+Choice AdditiveEngine::shared_choose(const Secret& index, const Secret& candidates,
+                                     int64_t target) {
+  using Layout = correlation::ChoiceLayout;
+  const at::Tensor x = candidates.share().contiguous(), places = index.share().contiguous();
+  const Layout layout(x.numel());
+  const size_t n = layout.n;
+  Round round(links_, net::Operation::open_mask, net::DType::int64, 2 * n);
+  const auto dealt = provider_->take(correlation::Descriptor::make_choice(n));
+  dealt.prg.fill(Layout::kIndexStream, 0, round.out(), 8 * n);
+  dealt.prg.fill(Layout::kValueStream, 0, round.out() + n, 8 * n);
+  ring::add_to(round.out(), words(places), n);
+  ring::add_to(round.out() + n, words(x), n);
+  round.send();
+  const uint64_t *others = round.sum_of_others(), *own = round.own();
+
+  const at::Tensor chosen = at::empty(x.sizes(), at::kLong), value = at::empty_like(chosen);
+  Buffer scratch;
+  if (!dealt.corrections) scratch = Buffer(8 * Layout::kBlock * Layout::kTable);
+  for (size_t first = 0; first < n; first += Layout::kBlock) {
+    const size_t count = std::min(Layout::kBlock, n - first);
+    const auto* table = reinterpret_cast<const uint64_t*>(dealt.corrections.get());
+    if (table != nullptr) {
+      table += Layout::kTable * first;
+    } else {
+      dealt.prg.fill(Layout::kTableStream, Layout::kLines * first, scratch.data(),
+                     8 * count * Layout::kTable);
+      table = scratch.as<uint64_t>();
+    }
+    for (size_t i = first; i < first + count; ++i, table += Layout::kTable) {
+      const uint64_t entry = (own[i] + others[i] - target) % Layout::kEntries;
+      const uint64_t here = table[2 * entry];
+      words(chosen)[i] = here;
+      words(value)[i] = (own[n + i] + others[n + i]) * here - table[2 * entry + 1];
+    }
+  }
+  return {Secret(chosen, 0, kShared), Secret(value, candidates.fraction_bits(), kShared)};
 }
 
 // x: four rows of `groups` candidates. The comparison is the plain one, on all pairs; only what is

@@ -101,48 +101,77 @@ at::Tensor AdditiveEngine::with_random_low_bits(const at::Tensor& share, int f) 
 // The wrap of the two shares is the product of their top bits b_i, which are exchanged under the
 // dealer's bits s_i: with e_i = b_i ^ s_i, b_0 b_1 = b_0 e_1 + (1 - 2 e_1)(s_1 b_0) and so on down
 // to the dealt shares of s_0 s_1.
-Secret AdditiveEngine::truncate_one_bit(const Secret& a, int f) {
-  const at::Tensor x = with_random_low_bits(a.share(), f);
-  const size_t n = x.numel(), bit_words = ring::words_for_bits(n);
-  Round round(links_, net::Operation::truncate, net::DType::bits, bit_words);
-  const auto dealt = provider_->take(correlation::Descriptor::make_wrap(n, f));
-  Buffer secret_bits(8 * bit_words);
-  dealt.prg.fill(correlation::kMaskStream, 0, secret_bits.data(), 8 * bit_words);
-  if (rank() == 0) {
-    at::Tensor raised = at::add(x, static_cast<int64_t>(kWrapOffset));
-    ring::pack_top_bits(round.out(), words(raised), n);
-  } else {
-    ring::pack_top_bits(round.out(), words(x), n);
-  }
-  if (!crypto::mutant::planted(crypto::mutant::kUnmaskedBit)) {
-    ring::xor_to(round.out(), secret_bits.as<uint64_t>(), bit_words);
+std::vector<Secret> AdditiveEngine::truncate_one_bit(const std::vector<Cut>& cuts) {
+  struct Item {
+    at::Tensor x;
+    size_t n, from;
+    correlation::Correlation dealt;
+    Buffer secret_bits;
+  };
+  size_t all_words = 0;
+  for (const Cut& cut : cuts) all_words += ring::words_for_bits(cut.value.numel());
+  Round round(links_, net::Operation::truncate, net::DType::bits, all_words);
+  std::vector<Item> items;
+  size_t from = 0;
+  for (const auto& [a, f] : cuts) {
+    const size_t n = a.numel(), bit_words = ring::words_for_bits(n);
+    at::Tensor x = with_random_low_bits(a.share(), f);
+    auto dealt = provider_->take(correlation::Descriptor::make_wrap(n, f));
+    Buffer secret_bits(8 * bit_words);
+    dealt.prg.fill(correlation::kMaskStream, 0, secret_bits.data(), 8 * bit_words);
+    uint64_t* out = round.out() + from;
+    const at::Tensor raised = rank() == 0 ? at::add(x, static_cast<int64_t>(kWrapOffset)) : x;
+    ring::pack_top_bits(out, words(raised), n);
+    if (!crypto::mutant::planted(crypto::mutant::kUnmaskedBit)) {
+      ring::xor_to(out, secret_bits.as<uint64_t>(), bit_words);
+    }
+    items.push_back({x, n, from, std::move(dealt), std::move(secret_bits)});
+    from += bit_words;
   }
   round.send();
   const uint64_t* theirs = round.xor_of_others();
-  at::Tensor out = at::empty_like(x);
-  const auto finish = f <= 16   ? finish_one_bit<uint16_t>
-                      : f <= 32 ? finish_one_bit<uint32_t>
-                                : finish_one_bit<uint64_t>;
-  finish(dealt, rank(), words(x), round.own(), theirs, secret_bits.as<uint64_t>(), n, f,
-         words(out));
-  return Secret(out, a.fraction_bits() - f, kShared);
+  std::vector<Secret> out;
+  for (size_t i = 0; i < cuts.size(); ++i) {
+    const auto& [a, f] = cuts[i];
+    const Item& item = items[i];
+    const at::Tensor y = at::empty_like(item.x);
+    const auto finish = f <= 16   ? finish_one_bit<uint16_t>
+                        : f <= 32 ? finish_one_bit<uint32_t>
+                                  : finish_one_bit<uint64_t>;
+    finish(item.dealt, rank(), words(item.x), round.own() + item.from, theirs + item.from,
+           item.secret_bits.as<uint64_t>(), item.n, f, words(y));
+    out.emplace_back(y, a.fraction_bits() - f, kShared);
+  }
+  return out;
 }
 
 // Catrina and Saxena (FC 2010), with the wrap corrected as in Escudero et al. (CRYPTO 2020), from
 // dealt shares of r >> f and of the top bit of r.
-Secret AdditiveEngine::truncate_opened(const Secret& a, int f) {
+std::vector<Secret> AdditiveEngine::truncate_opened(const std::vector<Cut>& cuts) {
   Exchange exchange(links_, net::Operation::truncate);
-  Masking opened = prepare(exchange, a, everyone(parties()), everyone(parties()));
-  if (!opened.cached) exchange.run();
-  complete(exchange, opened);
-  const auto dealt = provider_->take(correlation::Descriptor::make_truncation(opened.view(), f));
-  const at::Tensor masked = opened.masked().contiguous();
-  at::Tensor out = at::empty_like(masked);
-  const auto finish = f <= 16   ? finish_opened<uint16_t>
-                      : f <= 32 ? finish_opened<uint32_t>
-                                : finish_opened<uint64_t>;
-  finish(dealt, words(masked), masked.numel(), f, adds_constants(), words(out));
-  return Secret(out, a.fraction_bits() - f, kShared);
+  const PartySet all = everyone(parties());
+  std::vector<Masking> maskings;
+  bool cached = true;
+  for (const Cut& cut : cuts) {
+    maskings.push_back(prepare(exchange, cut.value, all, all));
+    cached = cached && maskings.back().cached;
+  }
+  if (!cached) exchange.run();
+  std::vector<Secret> out;
+  for (size_t i = 0; i < cuts.size(); ++i) {
+    const auto& [a, f] = cuts[i];
+    complete(exchange, maskings[i]);
+    const auto dealt =
+        provider_->take(correlation::Descriptor::make_truncation(maskings[i].view(), f));
+    const at::Tensor masked = maskings[i].masked().contiguous();
+    const at::Tensor y = at::empty_like(masked);
+    const auto finish = f <= 16   ? finish_opened<uint16_t>
+                        : f <= 32 ? finish_opened<uint32_t>
+                                  : finish_opened<uint64_t>;
+    finish(dealt, words(masked), masked.numel(), f, adds_constants(), words(y));
+    out.emplace_back(y, a.fraction_bits() - f, kShared);
+  }
+  return out;
 }
 
 // The floor needs the borrow of the low bits, a comparison of 16 bits; more are taken in two steps.
@@ -152,18 +181,14 @@ Secret AdditiveEngine::truncate_exact(const Secret& a, int f) {
   return f > 16 ? truncate_exact(first, f - 16) : first;
 }
 
-Secret AdditiveEngine::shared_truncate(const Secret& a, int bits, Truncation kind) {
-  switch (kind) {
-    case Truncation::local:
-      return truncate_local(a, bits);
-    case Truncation::one_bit:
-      return truncate_one_bit(a, bits);
-    case Truncation::interactive:
-      return truncate_opened(a, bits);
-    case Truncation::exact:
-      return truncate_exact(a, bits);
+std::vector<Secret> AdditiveEngine::shared_truncate(const std::vector<Cut>& cuts, Truncation kind) {
+  if (kind == Truncation::one_bit) return truncate_one_bit(cuts);
+  if (kind == Truncation::interactive) return truncate_opened(cuts);
+  std::vector<Secret> out;
+  for (const auto& [a, bits] : cuts) {
+    out.push_back(kind == Truncation::local ? truncate_local(a, bits) : truncate_exact(a, bits));
   }
-  throw Error("unknown truncation");
+  return out;
 }
 
 }  // namespace cryptensor::protocol::additive

@@ -42,9 +42,13 @@ Secret PlaintextEngine::shared_square(const Secret& a) {
   return Secret(at::mul(a.share(), a.share()), 2 * a.fraction_bits(), kShared);
 }
 
-Secret PlaintextEngine::shared_truncate(const Secret& a, int bits, Truncation) {
-  return Secret(at::bitwise_right_shift(a.share(), int64_t{bits}), a.fraction_bits() - bits,
-                kShared);
+std::vector<Secret> PlaintextEngine::shared_truncate(const std::vector<Cut>& cuts, Truncation) {
+  std::vector<Secret> out;
+  for (const auto& [a, bits] : cuts) {
+    out.emplace_back(at::bitwise_right_shift(a.share(), int64_t{bits}), a.fraction_bits() - bits,
+                     kShared);
+  }
+  return out;
 }
 
 Secret PlaintextEngine::shared_relu(const Secret& a, int shift, std::optional<Secret>* sign,
@@ -89,6 +93,13 @@ Secret PlaintextEngine::shared_is_zero(const Secret& a) {
 Secret PlaintextEngine::shared_one_hot(const Secret& index, int64_t size) {
   const at::Tensor places = at::arange(size, at::kLong);
   return Secret(at::eq(index.share().unsqueeze(-1), places).to(at::kLong), 0, kShared);
+}
+
+Choice PlaintextEngine::shared_choose(const Secret& index, const Secret& candidates,
+                                      int64_t target) {
+  const at::Tensor chosen = at::eq(index.share(), target).to(at::kLong);
+  return {Secret(chosen, 0, kShared),
+          Secret(at::mul(chosen, candidates.share()), candidates.fraction_bits(), kShared)};
 }
 
 Tournament PlaintextEngine::shared_tournament(const Secret& a) {

@@ -27,7 +27,7 @@ class PlaintextEngine final : public Engine {
   at::Tensor opened(const Secret& a, std::optional<int> dst) override;
   Secret shared_product(const ring::BilinearMap& map, const Secret& a, const Secret& b) override;
   Secret shared_square(const Secret& a) override;
-  Secret shared_truncate(const Secret& a, int bits, Truncation kind) override;
+  std::vector<Secret> shared_truncate(const std::vector<Cut>& cuts, Truncation kind) override;
   Secret shared_relu(const Secret& a, int shift, std::optional<Secret>* sign,
                      std::optional<int> bits_known) override;
   Secret shared_at_least_zero(const Secret& a) override;
@@ -36,6 +36,7 @@ class PlaintextEngine final : public Engine {
   std::pair<Secret, Secret> shared_power_of_two(const Secret& a, const PowerOfTwo& form) override;
   Secret shared_is_zero(const Secret& a) override;
   Secret shared_one_hot(const Secret& index, int64_t size) override;
+  Choice shared_choose(const Secret& index, const Secret& candidates, int64_t target) override;
   Tournament shared_tournament(const Secret& a) override;
 };
 

@@ -69,6 +69,7 @@ inline std::vector<Descriptor> all_kinds() {
       Descriptor::make_tournament(65),
       Descriptor::make_one_hot(5, 9),
       Descriptor::make_point(5, 10),
+      Descriptor::make_choice(1030),
   };
 }
 

@@ -65,6 +65,24 @@ TEST_P(Costs, Truncations) {
   });
 }
 
+TEST_P(Costs, TruncationsTogetherTakeTheRoundOfOne) {
+  run(GetParam(), [](Engine& e) {
+    const Truncation kind = e.truncation();
+    const Secret x = shared(e, draw({65}, 1, 50), 40), y = shared(e, draw({3, 5}, 2, 50), 30);
+    Cost declared = cost::truncate(kind, 65, e.parties(), 24);
+    declared += cost::truncate(kind, 15, e.parties(), 3);
+    declared.rounds = 1;
+    expect_cost(e, declared, [&] { e.truncate_together({{x, 24}, {y, 3}}); });
+    const Secret a = shared(e, draw({65}, 3, 50), 32), b = shared(e, draw({3, 5}, 4, 50), 16);
+    const Secret c = shared(e, draw({7}, 5, 50), 36);
+    declared = cost::truncate(kind, 65, e.parties(), 16);
+    declared += cost::truncate(kind, 7, e.parties(), 20);
+    declared.rounds = 1;
+    expect_cost(e, declared, [&] { e.settle_together({a, b, c}); });
+    expect_cost(e, {}, [&] { e.settle_together({b, e.public_units(1, 40)}); });
+  });
+}
+
 TEST_P(Costs, Products) {
   run(GetParam(), [](Engine& e) {
     const int parties = e.parties();
@@ -106,6 +124,43 @@ TEST_P(Costs, ProductsWithAnOwner) {
   });
 }
 
+// The other parties mask x once for all weights of one owner.
+TEST_P(Costs, ProductsOfOneValueWithManyWeights) {
+  run(GetParam(), [](Engine& e) {
+    const Secret x = shared(e, draw({5, 7}, 3, 20)),
+                 y = operand(e, draw({5, 7}, 3, 20), 16, Holder::first);
+    for (const Secret& value : {x, y}) {
+      for (const bool first : {true, false}) {
+        const Secret w = operand(e, draw({7, 3}, 2, 20), 16, Holder::last);
+        w.store()->reused = true;
+        const auto declared = cost::owned_product(21, false, first ? 35 : 0, 15, e.parties());
+        Cost mine = e.rank() == w.owner() ? declared.owner : declared.others;
+        if (value.is_owned() && e.rank() != w.owner() && e.rank() != value.owner())
+          mine.bytes_sent = 0;
+        expect_cost(e, mine, [&] { e.product(kMatmul, value, w); });
+        mine.rounds = mine.bytes_sent = 0;
+        expect_cost(e, mine, [&] { e.product(kMatmul, value, w); });
+      }
+      e.write(value, shared(e, draw({5, 7}, 4, 20)));
+      EXPECT_FALSE(value.store()->opening) << "another value under the same mask";
+    }
+  });
+}
+
+// What all have received under the mask of all serves an owner's operand as well.
+TEST_P(Costs, AnOpenValueTimesOneOfAnOwner) {
+  run(GetParam(), [](Engine& e) {
+    const Secret x = shared(e, draw({5, 7}, 3, 20)),
+                 w = operand(e, draw({7}, 2, 20), 16, Holder::last);
+    w.store()->reused = true;
+    e.square(x);
+    expect_cost(e, cost::product(0, 7, 35, e.parties()), [&] { e.product(kMultiply, x, w); });
+    Cost again = cost::product(0, 0, 35, e.parties());
+    again.rounds = 0;
+    expect_cost(e, again, [&] { e.product(kMultiply, x, w); });
+  });
+}
+
 TEST_P(Costs, ProductsOfTwoOwners) {
   run(GetParam(), [](Engine& e) {
     const Secret w = operand(e, draw({7, 3}, 2, 20), 16, Holder::last);
@@ -137,6 +192,8 @@ TEST_P(Costs, Functions) {
       expect_cost(e, cost::power_of_two(n, parties, 8),
                   [&] { e.power_of_two(x, {{54, 57, 3, 22}, -5, 3, 44, 0}); });
       expect_cost(e, cost::is_zero(n, parties), [&] { e.is_zero(x); });
+      expect_cost(e, cost::choose(n, parties),
+                  [&] { e.choose(shared(e, draw({n}, 1, 1), 0), x, 3); });
       expect_cost(e, cost::tournament(n, parties),
                   [&] { e.tournament(shared(e, draw({4, n}, 1, 40))); });
       for (const int64_t size : {1, 9, 1000}) {

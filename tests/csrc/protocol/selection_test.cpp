@@ -78,6 +78,42 @@ Secrets flattened(Tournament t) {
   return out;
 }
 
+Secrets flattened(Choice c) { return {std::move(c.chosen), std::move(c.value)}; }
+
+TEST_P(Selections, ChoicesByEveryIndex) {
+  expect_conforms(GetParam(), [](Engine& e) {
+    Secrets out;
+    for (const int64_t n : {0, 1, 15, 64, 1023, 1024, 1025, 2100}) {
+      const at::Tensor index = at::remainder(at::arange(n, at::kLong), Engine::kMostChoices);
+      const at::Tensor values = draw({n}, n, 64);
+      for (const int64_t target : {0, 7, 15}) {
+        for (Secret& s : flattened(e.choose(shared(e, index, 0), shared(e, values, 32), target)))
+          out.push_back(s);
+      }
+    }
+    const at::Tensor index = of({3, 0, 6, 6}).reshape({2, 2});
+    for (const Holder holder : kHolders) {
+      for (const Holder other : kHolders) {
+        const Secret values = operand(e, draw({2, 2}, 1, 62), 16, other, 10);
+        for (Secret& s : flattened(e.choose(operand(e, index, 0, holder), values, 6)))
+          out.push_back(s);
+      }
+    }
+    return out;
+  });
+}
+
+TEST(Selection, AChoiceHasOneIndexForEachCandidate) {
+  run({}, [](Engine& e) {
+    const Secret index = shared(e, of({1, 2}), 0), values = shared(e, of({1, 2}));
+    EXPECT_THROW(e.choose(values, values, 1), ConfigError);
+    EXPECT_THROW(e.choose(index, shared(e, of({1, 2, 3})), 1), ShapeError);
+    for (const int64_t target : {int64_t{-1}, Engine::kMostChoices}) {
+      EXPECT_THROW(e.choose(index, values, target), ConfigError);
+    }
+  });
+}
+
 // All orderings of four values with ties, each once: 3^4 columns of {0, 1, 2}.
 at::Tensor orderings() {
   std::vector<int64_t> values;
@@ -158,6 +194,10 @@ TEST(Selection, FlippedCorrectionsAreNoticed) {
   const Program programs[] = {
       [&](Engine& e) { return flattened(e.tournament(shared(e, x))); },
       [&](Engine& e) { return Secrets{e.is_zero(shared(e, x))}; },
+      [&](Engine& e) {
+        const at::Tensor index = at::remainder(at::arange(x.numel(), at::kLong), 16);
+        return flattened(e.choose(shared(e, index.reshape(x.sizes()), 0), shared(e, x), 3));
+      },
       [&](Engine& e) { return Secrets{e.one_hot(shared(e, at::arange(64, at::kLong), 0), 64)}; },
       [&](Engine& e) { return Secrets{e.one_hot(shared(e, at::arange(64, at::kLong), 0), 1000)}; },
   };

@@ -64,6 +64,25 @@ TEST(Truncate, EveryKindShiftAndNumberOfParties) {
   }
 }
 
+TEST(Truncate, TogetherEachKeepsItsOwnShift) {
+  for (const Settings& settings : all_settings()) {
+    for (const Truncation kind : kinds(settings.parties)) {
+      SCOPED_TRACE(name(kind));
+      Settings of_kind = settings;
+      of_kind.truncation = kind;
+      expect_conforms(
+          of_kind,
+          [&](Engine& e) {
+            const Secret x = shared(e, edges(), 40, 1), y = shared(e, edges(65), 48, 2);
+            const Secret z = operand(e, draw({3, 5}, 3, 40), 30, Holder::last);
+            const Secret none = shared(e, draw({0}, 4), 20);
+            return e.truncate_together({{x, 24}, {z, 30}, {y, 48}, {none, 4}, {x, 1}});
+          },
+          bound_of(kind));
+    }
+  }
+}
+
 TEST(Truncate, LocalIsRightForSmallValues) {
   // Its declared failures have probability |x| / 2^64 each: 2^-24 for all of these together.
   const at::Tensor x = draw({1000}, 1, 30);
