@@ -8,7 +8,7 @@ random but for MiniLM's and belong to party 0, inputs to party 1, which alone se
 processes of one thread each that deal for themselves (first_party): what a dealer would do is part
 of the time. Errors are against float64.
 
-    python benchmarks/models.py [--repetitions 15] [--json FILE]
+    python benchmarks/models.py [--network wan] [--repetitions 15] [--json FILE]
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 import cryptensor as ct
+from cryptensor import session
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 import sentence_encoder
@@ -131,6 +132,7 @@ def measure(name: str, repetitions: int) -> dict:
     same = bool((found.argmax(-1) == expected.argmax(-1)).all())
     return {
         "work": name,
+        "network": session.current().config.network,
         "ms": 1e3 * seconds,
         "bar ms": work.bar_ms or "",
         "rounds": total.rounds,
@@ -143,10 +145,11 @@ def measure(name: str, repetitions: int) -> dict:
 
 
 def main() -> int:
-    options = report.arguments(__doc__.splitlines()[0], repetitions=15)
-    rows = [
-        ct.launch(measure, name, options.repetitions, provider="first_party")[1] for name in WORK
-    ]
+    parser = report.parser(__doc__.splitlines()[0], repetitions=15)
+    parser.add_argument("--network", default="lan", help="what is scarce: lan or wan")
+    options = parser.parse_args()
+    settings = {"provider": "first_party", "network": options.network}
+    rows = [ct.launch(measure, name, options.repetitions, **settings)[1] for name in WORK]
     report.show("Models", rows, options.json)
     return int(any(row["largest error"] > row["bound"] or row["class"] == "other" for row in rows))
 

@@ -34,8 +34,8 @@ class Settings:
       product outside the range raise RangeError on every party. That there is one, or none, is then
       known to all. Without it such a value gives the end value in the function's documentation, and
       sums and products wrap. csrc/fixedpoint/README.md tells what it costs.
-    network: what is scarce between the parties. "wan": rounds, so that maxima take fewer of them for
-      more comparisons; "lan": time and bytes.
+    network: what is scarce between the parties. "wan": rounds, so that maxima take fewer of them
+      for more comparisons; "lan": time and bytes.
     threads: torch threads of each party.
     insecure_ok: permits "first_party" and links that are not encrypted between hosts.
     setup_timeout: seconds to wait for all ranks to come.

@@ -122,10 +122,14 @@ void bind_transports(py::module_& m) {
   m.def("trace_transport", [](std::shared_ptr<Transport> inner) {
     return std::make_shared<TraceTransport>(std::move(inner));
   });
-  m.def("delay_transport",
-        [](std::shared_ptr<Transport> inner, double seconds) -> std::shared_ptr<Transport> {
-          return std::make_shared<DelayTransport>(std::move(inner), microseconds(seconds));
-        });
+  m.def(
+      "delay_transport",
+      [](std::shared_ptr<Transport> inner, double seconds,
+         std::optional<double> bytes_per_second) -> std::shared_ptr<Transport> {
+        return std::make_shared<DelayTransport>(std::move(inner), microseconds(seconds),
+                                                bytes_per_second);
+      },
+      py::arg("inner"), py::arg("seconds"), py::arg("bytes_per_second") = py::none());
   m.def("isa", [] { return name(isa()); });
 }
 

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstring>
-#include <deque>
 #include <exception>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -111,8 +111,13 @@ std::shared_ptr<Bytes> copied(const Bytes& frame, size_t size) {
 // Frames on their way, and the thread that posts each when it is due.
 class DelayTransport::Line {
  public:
-  Line(std::shared_ptr<Transport> transport, std::chrono::microseconds latency)
-      : transport_(std::move(transport)), latency_(latency), thread_([this] { run(); }) {}
+  Line(std::shared_ptr<Transport> transport, std::chrono::microseconds latency,
+       std::optional<double> bytes_per_second)
+      : transport_(std::move(transport)),
+        latency_(latency),
+        bytes_per_second_(bytes_per_second),
+        free_(transport_->size()),
+        thread_([this] { run(); }) {}
 
   ~Line() {
     {
@@ -127,7 +132,9 @@ class DelayTransport::Line {
     auto departure = std::make_shared<Departure>();
     {
       const std::lock_guard lock(mutex_);
-      items_.push_back({Clock::now() + latency_, peer, lane, std::move(frame), departure});
+      const Clock::time_point out = std::max(free_[peer], Clock::now()) + on_the_wire(*frame);
+      free_[peer] = out;
+      items_.emplace(out + latency_, Item{peer, lane, std::move(frame), departure});
     }
     changed_.notify_all();
     return departure;
@@ -135,22 +142,30 @@ class DelayTransport::Line {
 
  private:
   struct Item {
-    Clock::time_point due;
     int peer;
     int lane;
     std::shared_ptr<const Bytes> frame;
     std::shared_ptr<Departure> departure;
   };
 
+  Clock::duration on_the_wire(const Bytes& frame) const {
+    if (!bytes_per_second_) return {};
+    const std::chrono::duration<double> seconds(static_cast<double>(frame.size()) /
+                                                *bytes_per_second_);
+    return std::chrono::duration_cast<Clock::duration>(seconds);
+  }
+
   void run() {
     std::unique_lock lock(mutex_);
     for (;;) {
       changed_.wait(lock, [this] { return closed_ || !items_.empty(); });
       if (closed_) return;
-      const Clock::time_point due = items_.front().due;
-      if (changed_.wait_until(lock, due, [this] { return closed_; })) return;
-      Item item = std::move(items_.front());
-      items_.pop_front();
+      // A frame to another peer may come to be due before the one that was due first.
+      if (const auto due = items_.begin()->first; Clock::now() < due) {
+        changed_.wait_until(lock, due);
+        continue;
+      }
+      Item item = std::move(items_.extract(items_.begin()).mapped());
       lock.unlock();
       post(std::move(item));
       lock.lock();
@@ -170,15 +185,19 @@ class DelayTransport::Line {
 
   std::shared_ptr<Transport> transport_;
   std::chrono::microseconds latency_;
+  std::optional<double> bytes_per_second_;
+  std::vector<Clock::time_point> free_;  // by peer: when the link has sent all that was given to it
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Item> items_;
+  std::multimap<Clock::time_point, Item> items_;  // by when they are due, in order
   bool closed_ = false;
   std::thread thread_;  // last: it uses all of the above
 };
 
-DelayTransport::DelayTransport(std::shared_ptr<Transport> inner, std::chrono::microseconds latency)
-    : TransportDecorator(std::move(inner)), line_(std::make_shared<Line>(inner_, latency)) {}
+DelayTransport::DelayTransport(std::shared_ptr<Transport> inner, std::chrono::microseconds latency,
+                               std::optional<double> bytes_per_second)
+    : TransportDecorator(std::move(inner)),
+      line_(std::make_shared<Line>(inner_, latency, bytes_per_second)) {}
 
 DelayTransport::~DelayTransport() = default;
 

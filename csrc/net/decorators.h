@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "net/transport.h"
@@ -57,10 +58,12 @@ class TraceTransport : public TransportDecorator {
   std::vector<Sent> sent_;
 };
 
-// Sends every frame `latency` later, in order: a link with a long delay and no limit of bandwidth.
+// Links with a delay and a bandwidth: a frame leaves when those before it to the same peer are out,
+// takes its bytes' time, and arrives `latency` later. No bandwidth: no limit.
 class DelayTransport : public TransportDecorator {
  public:
-  DelayTransport(std::shared_ptr<Transport> inner, std::chrono::microseconds latency);
+  DelayTransport(std::shared_ptr<Transport> inner, std::chrono::microseconds latency,
+                 std::optional<double> bytes_per_second = {});
   ~DelayTransport() override;  // drops what is not due yet
   std::unique_ptr<Pending> post_send(int peer, int lane,
                                      std::shared_ptr<const Bytes> frame) override;

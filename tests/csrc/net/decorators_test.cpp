@@ -71,6 +71,24 @@ TEST(DelayTransport, DeliversInOrderAfterTheLatency) {
   a.flush();
 }
 
+TEST(DelayTransport, FramesTakeTheirBytesTimeOneAfterAnother) {
+  MemoryHub hub(3);
+  auto slow = std::make_shared<DelayTransport>(hub.transport(0), milliseconds(1), 100e3);
+  Channel a(slow, 1, kLong), b(hub.transport(1), 1, kLong), c(hub.transport(2), 1, kLong);
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<std::unique_ptr<Receive>> receives;
+  for (int i = 0; i < 4; ++i) receives.push_back(receive(b));
+  auto other = c.receive(0, kPartyLane, Operation::test, DType::int64, 8);
+  for (uint64_t i = 0; i < 4; ++i) send(a, i);
+  a.send(2, kPartyLane, Operation::test, DType::int64, word(9));
+  EXPECT_EQ(*other->wait().as<uint64_t>(), 9u) << "another peer's link is free";
+  for (uint64_t i = 0; i < 4; ++i) EXPECT_EQ(*receives[i]->wait().as<uint64_t>(), i);
+  // Four frames of 8 bytes and a header.
+  const double seconds = 4 * (8 + static_cast<double>(kHeaderBytes)) / 100e3;
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::duration<double>(seconds));
+  a.flush();
+}
+
 TEST(DelayTransport, ReportsWhatHappensOnTheWay) {
   MemoryHub hub(2);
   auto slow = std::make_shared<DelayTransport>(hub.transport(0), milliseconds(20));
