@@ -80,7 +80,7 @@ def connect(store: Store, meeting: Meeting, settings: Settings, seconds: float):
             addresses=addresses,
             names=names,
             session=session,
-            seconds=seconds,
+            seconds=float(seconds),
             **{what: str(file) for what, file in files.items()},
         )
 

@@ -8,11 +8,13 @@ torch.distributed is neither used nor changed.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import ipaddress
 import itertools
 import json
 import os
 import socket
+import struct
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +26,7 @@ from .errors import ConfigError, SetupError
 
 LOOPBACK = "127.0.0.1"
 _POLL_SECONDS = 0.02
+_SIOCGIFADDR = 0x8915
 _READ_TIMEOUT = timedelta(seconds=5)
 _meetings = itertools.count()
 
@@ -60,7 +63,7 @@ def from_environment() -> Meeting:
         host=host,
         port=port,
         hosts_store=rank == 0 and not agent_serves,
-        loopback=one_host or is_loopback(host),
+        loopback=one_host or _meets_at_home(host),
         run=os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"),
     )
 
@@ -105,13 +108,15 @@ def open_store(meeting: Meeting, seconds: float) -> Store:
 def roll_call(store: Store, meeting: Meeting, settings: Settings, seconds: float) -> None:
     """Returns when every rank came with the same settings.
 
-    Raises SetupError naming the ranks that did not come within `seconds`, and ConfigError naming
-    the first setting that differs.
+    Raises SetupError naming the ranks that did not come within `seconds`, or at once where this
+    rank has come to this meeting before, and ConfigError naming the first setting that differs.
     """
     mine = json.dumps(settings.agreement())
     missing = set(range(meeting.size)) - {meeting.rank}
     start = time.monotonic()
     try:
+        if store.add(f"entered/{meeting.rank}", 1) != 1:
+            raise SetupError(_twice(meeting))
         store.set(f"came/{meeting.rank}", mine)
         while missing:
             missing = {r for r in missing if not store.check([f"came/{r}"])}
@@ -185,20 +190,50 @@ def _stand_back(threads: set[int]) -> None:
 def _gloo_device(meeting: Meeting):
     if meeting.loopback:
         return ProcessGroupGloo.create_device(hostname=LOOPBACK)
-    interface = os.environ.get("GLOO_SOCKET_IFNAME", "").split(",")[0]
-    if interface:
+    if interface := _interface():
         return ProcessGroupGloo.create_device(interface=interface)
     return ProcessGroupGloo.create_device(hostname=_own_address(meeting))
 
 
 def _own_address(meeting: Meeting) -> str:
-    """The local address from which the meeting's host is reached. Sends nothing."""
-    family, kind, _, _, address = socket.getaddrinfo(
-        meeting.host, meeting.port, type=socket.SOCK_DGRAM
-    )[0]
-    with socket.socket(family, kind) as probe:
-        probe.connect(address)
-        return probe.getsockname()[0]
+    """The chosen interface's address, or the one from which the meeting's host is reached."""
+    if interface := _interface():
+        return _address_of(interface)
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            meeting.host, meeting.port, type=socket.SOCK_DGRAM
+        )[0]
+        with socket.socket(family, kind) as probe:  # sends nothing
+            probe.connect(address)
+            return probe.getsockname()[0]
+    except OSError as error:
+        raise SetupError(
+            f"rank {meeting.rank}: no way to {meeting.address} ({error}); check MASTER_ADDR, or "
+            "choose an interface by GLOO_SOCKET_IFNAME"
+        ) from error
+
+
+def _interface() -> str:
+    return os.environ.get("GLOO_SOCKET_IFNAME", "").split(",")[0]
+
+
+def _address_of(interface: str) -> str:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            name = struct.pack("256s", interface.encode())
+            return socket.inet_ntoa(fcntl.ioctl(probe, _SIOCGIFADDR, name)[20:24])
+    except (OSError, struct.error) as error:
+        names = ", ".join(name for _, name in socket.if_nameindex())
+        raise ConfigError(
+            f"GLOO_SOCKET_IFNAME is {interface!r} ({error}); it must be an interface with an IPv4 "
+            f"address; here are {names}"
+        ) from None
+
+
+def _meets_at_home(host: str) -> bool:
+    # Many hosts give their own name a loopback address, which no other host can reach.
+    interface = _interface()
+    return is_loopback(host) and (not interface or is_loopback(_address_of(interface)))
 
 
 def _serve(meeting: Meeting, timeout: timedelta) -> TCPStore:
@@ -263,6 +298,14 @@ def _absent(meeting: Meeting, missing: set[int], seconds: float) -> str:
     )
 
 
+def _twice(meeting: Meeting) -> str:
+    return (
+        f"rank {meeting.rank} of {meeting.size} has come to the meeting at {meeting.address} "
+        "before: there is a second process of this rank, or it was started again before the "
+        "others noticed the end of the first; start it again when they have"
+    )
+
+
 def _check_agreement(settings: Settings, theirs: dict, rank: int, other: int) -> None:
     for name, value in settings.agreement().items():
         if theirs.get(name) != value:
@@ -277,7 +320,7 @@ def _variable(name: str, meaning: str) -> str:
     if not value:
         raise ConfigError(
             f"init() needs the environment variable {name} ({meaning}), which is not set; start "
-            "the program with torchrun, or use ct.launch or ct.simulate"
+            "the program with torchrun or `cryptensor party`, or use ct.launch or ct.simulate"
         )
     return value
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from . import _C, links, rendezvous, seeding
+from . import _C, links, presets, rendezvous, seeding
 from .config import Settings
 from .errors import ConfigError, Error
 from .openings import Openings
@@ -74,6 +74,7 @@ def pop() -> Session:
     return session
 
 
+@presets.completed
 def init(
     *,
     provider: str = "third_party",
@@ -87,7 +88,7 @@ def init(
     setup_timeout: float = 60.0,
     certificates: str | None = None,
 ) -> None:
-    """Starts a session in a program that torchrun started, once per process.
+    """Starts a session in a program that torchrun or `cryptensor party` started, once per process.
 
     Between hosts the links are encrypted: `certificates` (or CRYPTENSOR_CERTIFICATES) is the folder
     with this rank's certificate and key and the authority's certificate, see make_certificates().

@@ -11,11 +11,14 @@ from typing import Annotated
 import typer
 
 from ..errors import Error
+from .party import party
 
 application = typer.Typer(
     help="Secure multi-party computation on PyTorch tensors.", no_args_is_help=True
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+application.command(context_settings={"allow_interspersed_args": False})(party)
 
 
 @application.callback()

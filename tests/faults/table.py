@@ -17,6 +17,8 @@ DATA = "python/test_front_end_data.py::"
 FILES = "python/test_io_files.py::"
 SAVING = "python/test_io_refusals.py::"
 SESSION = "python/test_session.py::"
+HOSTS = "python/test_hosts.py::"
+PARTIES = "python/test_party_command.py::"
 FRAMES = "csrc/net/hostile_frames_test.cpp::"
 DECORATORS = "csrc/net/decorators_test.cpp::"
 GLOO = "csrc/net/gloo_transport_test.cpp::"
@@ -118,6 +120,10 @@ ROWS = {
         SETUP + "test_an_absent_rank_is_named",
         LINKS + "test_a_rank_that_does_not_come_is_named",
     ),
+    "rank started again too early": (
+        HOSTS + "test_a_rank_that_is_started_again_too_early_is_told_at_once",
+    ),
+    "host killed": (PARTIES + "test_the_recipe_of_three_hosts",),
     "disk full": (
         SETUP + "test_a_full_disk_is_an_error_at_every_party",
         SAVING + "test_a_full_disk_at_one_party_leaves_all_old_files",
