@@ -10,6 +10,7 @@ does not depend on the values.
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import report
@@ -21,10 +22,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 import networks
 
 BATCHES = (1, 10, 100)
-BAR_MS = {("A", 1): 4.0, ("B", 1): 10.0, ("C", 1): 8.0, ("C", 100): 200.0}
+BAR_MS = {
+    ("A", 1, "shared memory"): 1.5,
+    ("B", 1, "shared memory"): 6.0,
+    ("C", 1, "shared memory"): 5.0,
+    ("C", 100, "shared memory"): 200.0,
+    ("A", 1, "Gloo"): 3.0,
+    ("B", 1, "Gloo"): 6.0,
+    ("C", 1, "Gloo"): 5.0,
+    ("C", 100, "Gloo"): 200.0,
+}
 
 
-def measure(name: str, repetitions: int) -> list[dict]:
+def measure(name: str, link: str, repetitions: int) -> list[dict]:
     """Runs at every party."""
     torch.manual_seed(0)
     model = networks.build(name).eval()
@@ -49,8 +59,9 @@ def measure(name: str, repetitions: int) -> list[dict]:
                 {
                     "work": f"network {name}",
                     "batch": batch,
+                    "transport": link,
                     "ms": 1e3 * seconds,
-                    "bar ms": BAR_MS.get((name, batch), ""),
+                    "bar ms": BAR_MS.get((name, batch, link), ""),
                     "rounds": total.rounds,
                     "kB online": total.bytes_sent / 1e3,
                     "kB dealt": total.dealer_bytes / 1e3,
@@ -62,8 +73,11 @@ def measure(name: str, repetitions: int) -> list[dict]:
 def main() -> None:
     options = report.arguments(__doc__.splitlines()[0], repetitions=31)
     rows = []
-    for name in networks.NAMES:
-        rows += ct.launch(measure, name, options.repetitions, provider="third_party")[1]
+    with tempfile.TemporaryDirectory() as folder:
+        ct.make_certificates(folder, 2)
+        for name in networks.NAMES:
+            for link, settings in report.links(folder).items():
+                rows += ct.launch(measure, name, link, options.repetitions, **settings)[1]
     report.show("Private inference", rows, options.json)
 
 

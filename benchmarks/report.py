@@ -31,6 +31,15 @@ def arguments(description: str, **options: int) -> argparse.Namespace:
     return parser(description, **options).parse_args()
 
 
+def links(certificates: str) -> dict[str, dict]:
+    """How two processes of this host can talk: settings of ct.launch by name."""
+    return {
+        "shared memory": {"transport": "shared_memory"},
+        "Gloo": {"transport": "gloo"},
+        "TLS": {"certificates": certificates},
+    }
+
+
 def median_seconds(work: Callable[[], object], repetitions: int) -> float:
     """Median of several runs after one that is not counted."""
     work()
@@ -47,7 +56,7 @@ def settings() -> dict:
         "torch": torch.__version__,
         "instruction_set": _C.isa(),
         "processor": platform.processor() or platform.machine(),
-        "parties": "2 processes over Gloo on loopback, one thread each",
+        "parties": "2 processes on one host, one thread each",
     }
 
 

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, fields
 
 from .errors import ConfigError
 
 PROVIDERS = ("third_party", "first_party")
 NETWORKS = ("lan", "wan")
+TRANSPORTS = ("auto", "gloo", "shared_memory")
 TRUNCATIONS = ("default", "local", "one_bit", "interactive", "exact")
 # A day: longer waits are a mistake in the unit, not a wish.
 MAX_SECONDS = 86_400.0
@@ -40,6 +42,8 @@ class Settings:
     insecure_ok: permits "first_party" and links that are not encrypted between hosts.
     setup_timeout: seconds to wait for all ranks to come.
     certificates: the folder with the files of an encrypted link; None: links are not encrypted.
+    transport: how ranks talk without certificates. "shared_memory" is for processes of one user on
+      one host, "gloo" (TCP) for any; "auto" is shared memory where it is possible.
     seed: of a test whose transcripts repeat, see seeding.py; None: true randomness.
     """
 
@@ -55,6 +59,7 @@ class Settings:
     setup_timeout: float = 10.0
     certificates: str | None = None
     seed: int | None = None
+    transport: str = "auto"
 
     def __post_init__(self) -> None:
         _check_integer("parties", self.parties, 2, MAX_PARTIES)
@@ -74,6 +79,9 @@ class Settings:
         _check_seconds("setup_timeout", self.setup_timeout)
         if self.certificates is not None and not isinstance(self.certificates, str):
             raise _refusal("certificates", self.certificates, "None or the path of a folder")
+        _check_choice("transport", self.transport, TRANSPORTS)
+        if self.certificates is not None and self.transport != "auto":
+            raise _refusal("transport", self.transport, "'auto' with certificates, which mean TLS")
 
     @property
     def ranks(self) -> int:
@@ -82,9 +90,21 @@ class Settings:
 
     def agreement(self) -> dict[str, object]:
         """The settings that must be equal at all ranks."""
-        shared = ("parties", "provider", "precision", "truncation", "checked", "network")
+        shared = ("parties", "provider", "precision", "truncation", "checked", "network", "transport")
         agreed = {f.name: getattr(self, f.name) for f in fields(self) if f.name in shared}
         return {**agreed, "encrypted": self.certificates is not None}
+
+
+def chosen_transport(transport: str, certificates: str | None) -> str:
+    """`transport`, or where it leaves the choice, that of the environment variable.
+
+    CRYPTENSOR_TRANSPORT is one of TRANSPORTS. It has no effect on encrypted links. Raises
+    ConfigError for another value.
+    """
+    wish = os.environ.get("CRYPTENSOR_TRANSPORT", "auto")
+    if wish not in TRANSPORTS:
+        raise _refusal("the environment variable CRYPTENSOR_TRANSPORT", wish, _names(TRANSPORTS))
+    return wish if transport == "auto" and certificates is None else transport
 
 
 def _refusal(name: str, value: object, allowed: str) -> ConfigError:
@@ -105,4 +125,8 @@ def _check_seconds(name: str, value: object) -> None:
 
 def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if not isinstance(value, str) or value not in allowed:
-        raise _refusal(name, value, "one of " + ", ".join(map(repr, allowed)))
+        raise _refusal(name, value, _names(allowed))
+
+
+def _names(allowed: tuple[str, ...]) -> str:
+    return "one of " + ", ".join(map(repr, allowed))

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 
 from . import _C, rendezvous, seeding, session
-from .config import Settings
+from .config import Settings, chosen_transport
 from .errors import ConfigError, SecretLeakError
 from .failure import Failure, remote_error
 from .processes import PartyProcess, Progress, stop, watch
@@ -29,16 +29,18 @@ def launch(
     insecure_ok: bool = False,
     setup_timeout: float = 10.0,
     certificates: str | None = None,
+    transport: str = "auto",
     on_progress: Progress | None = None,
     **kwargs,
 ) -> list:
     """Calls fn(*args, **kwargs) in one process per party and returns the results by party.
 
-    The processes are fresh interpreters that talk over the loopback interface; the third-party
-    dealer is one process more. fn, its arguments and its results may be anything that cloudpickle
-    takes, closures included. `on_progress(party, message)` is called here for every
-    `progress(message)` there. With `certificates`, a folder of make_certificates(), the processes
-    talk over encrypted links, as they would between hosts.
+    The processes are fresh interpreters that talk through shared memory; the third-party dealer is
+    one process more. transport="gloo" (or CRYPTENSOR_TRANSPORT) uses the loopback interface
+    instead. fn, its arguments and its results may be anything that cloudpickle takes, closures
+    included. `on_progress(party, message)` is called here for every `progress(message)` there. With
+    `certificates`, a folder of make_certificates(), the processes talk over encrypted links, as
+    they would between hosts.
 
     Raises ConfigError for a bad setting or what cannot be pickled, and RemoteError when a party
     raises or dies: its `party`, `kind`, `message` and `remote_traceback` tell of the first cause,
@@ -57,6 +59,7 @@ def launch(
         setup_timeout=setup_timeout,
         certificates=certificates,
         seed=seeding.current(),
+        transport=chosen_transport(transport, certificates),
     )
     _check_progress(on_progress)
     work = _memory_file(_pickled(fn, args, kwargs))

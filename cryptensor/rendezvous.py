@@ -105,13 +105,15 @@ def open_store(meeting: Meeting, seconds: float) -> Store:
     return PrefixStore(f"cryptensor/{meeting.run}/{next(_meetings)}", store)
 
 
-def roll_call(store: Store, meeting: Meeting, settings: Settings, seconds: float) -> None:
-    """Returns when every rank came with the same settings.
+def roll_call(
+    store: Store, meeting: Meeting, settings: Settings, seconds: float, host: str | None = None
+) -> list[str | None]:
+    """Returns when every rank came with the same settings: the `host` of each.
 
     Raises SetupError naming the ranks that did not come within `seconds`, or at once where this
     rank has come to this meeting before, and ConfigError naming the first setting that differs.
     """
-    mine = json.dumps(settings.agreement())
+    mine = json.dumps({**settings.agreement(), "host": host})
     missing = set(range(meeting.size)) - {meeting.rank}
     start = time.monotonic()
     try:
@@ -124,15 +126,16 @@ def roll_call(store: Store, meeting: Meeting, settings: Settings, seconds: float
                 raise SetupError(_absent(meeting, missing, seconds))
             if missing:
                 time.sleep(_POLL_SECONDS)
-        records = {r: store.get(f"came/{r}").decode() for r in range(meeting.size)}
+        records = [json.loads(store.get(f"came/{r}")) for r in range(meeting.size)]
         _leave_together(store, meeting)
     except SetupError:
         raise
     except RuntimeError as error:
         # Rank 0 gave up a moment before this rank and took the store with it.
         raise SetupError(_absent(meeting, missing, time.monotonic() - start)) from error
-    for rank, record in records.items():
-        _check_agreement(settings, json.loads(record), meeting.rank, rank)
+    for rank, record in enumerate(records):
+        _check_agreement(settings, record, meeting.rank, rank)
+    return [record.get("host") for record in records]
 
 
 def connect_gloo(store: Store, meeting: Meeting, seconds: float) -> ProcessGroupGloo:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from . import _C, links, presets, rendezvous, seeding
-from .config import Settings
+from . import _C, links, local_links, presets, rendezvous, seeding
+from .config import Settings, chosen_transport
 from .errors import ConfigError, Error
 from .openings import Openings
 
@@ -87,12 +87,15 @@ def init(
     insecure_ok: bool = False,
     setup_timeout: float = 60.0,
     certificates: str | None = None,
+    transport: str = "auto",
 ) -> None:
     """Starts a session in a program that torchrun or `cryptensor party` started, once per process.
 
     Between hosts the links are encrypted: `certificates` (or CRYPTENSOR_CERTIFICATES) is the folder
     with this rank's certificate and key and the authority's certificate, see make_certificates().
-    Without it the links to other hosts are refused, unless insecure_ok is True.
+    Without it the links to other hosts are refused, unless insecure_ok is True. Ranks that are all
+    of one user on one host share memory, others talk over TCP; `transport`, "shared_memory" or
+    "gloo", demands one of the two, and so does CRYPTENSOR_TRANSPORT where that is "auto".
 
     With the third-party provider the last rank becomes the dealer: there init() serves until the
     parties said goodbye and then ends the program (SystemExit 0), so that one program has one
@@ -108,6 +111,7 @@ def init(
             "the first session; it must be one session, or 'first_party'"
         )
     meeting = rendezvous.from_environment()
+    certificates = certificates or os.environ.get("CRYPTENSOR_CERTIFICATES")
     settings = Settings(
         parties=_party_count(provider, meeting.size),
         provider=provider,
@@ -119,8 +123,9 @@ def init(
         threads=torch.get_num_threads() if threads is None else threads,
         insecure_ok=insecure_ok,
         setup_timeout=setup_timeout,
-        certificates=certificates or os.environ.get("CRYPTENSOR_CERTIFICATES"),
+        certificates=certificates,
         seed=seeding.current(),
+        transport=chosen_transport(transport, certificates),
     )
     refuse_insecure(settings, meeting.loopback)
     if threads is not None:
@@ -133,11 +138,15 @@ def init(
 
 def join(store, meeting: rendezvous.Meeting, settings: Settings) -> Session | None:
     """Meets the other ranks and opens a session; at the dealer, serves and returns None."""
-    rendezvous.roll_call(store, meeting, settings, settings.setup_timeout)
+    seconds = settings.setup_timeout
+    hosts = rendezvous.roll_call(store, meeting, settings, seconds, local_links.host_of(meeting))
     if settings.certificates is not None:
-        transport = links.connect(store, meeting, settings, settings.setup_timeout)
+        transport = links.connect(store, meeting, settings, seconds)
         return open_session(transport, meeting.rank, settings, keep=(store,))
-    backend = rendezvous.connect_gloo(store, meeting, settings.setup_timeout)
+    if local_links.are_chosen(settings, hosts):
+        transport = local_links.connect(store, meeting, seconds)
+        return open_session(transport, meeting.rank, settings, keep=(store,))
+    backend = rendezvous.connect_gloo(store, meeting, seconds)
     transport = _C.gloo_transport(backend)
     return open_session(transport, meeting.rank, settings, keep=(backend, store))
 

@@ -12,6 +12,7 @@
 #include "net/decorators.h"
 #include "net/gloo_transport.h"
 #include "net/memory_transport.h"
+#include "net/shared_memory_transport.h"
 #include "net/tls_transport.h"
 
 namespace cryptensor::binding {
@@ -74,6 +75,14 @@ void bind_transports(py::module_& m) {
   m.def("gloo_transport", [](const c10::intrusive_ptr<c10d::Backend>& backend) {
     return make_gloo_transport(backend.get());
   });
+  m.def(
+      "shared_memory_transport",
+      [](int rank, int listener, const std::vector<std::string>& names, double seconds) {
+        const py::gil_scoped_release no_gil;
+        return make_shared_memory_transport(
+            meet_locally({rank, listener, names, milliseconds(seconds)}), rank);
+      },
+      py::kw_only(), py::arg("rank"), py::arg("listener"), py::arg("names"), py::arg("seconds"));
   m.def(
       "tls_transport",
       [](int rank, int listener, const std::vector<std::pair<std::string, uint16_t>>& addresses,

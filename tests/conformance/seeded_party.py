@@ -47,6 +47,7 @@ def main() -> None:
     with ct.seeded(SEED):
         found = {"simulate": ct.simulate(program), "simulate again": ct.simulate(program)}
         found["launch"] = ct.launch(program)
+        found["launch over Gloo"] = ct.launch(program, transport="gloo")
     with ct.seeded(SEED + 1):
         found["another seed"] = ct.simulate(program)
     found["after the block"] = ct.simulate(unseeded)

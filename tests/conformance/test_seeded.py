@@ -71,7 +71,8 @@ def test_threads_and_processes_send_the_same_bytes(transcripts):
     threads = transcripts["simulate"]
     assert len(set(threads)) == len(threads) == 2
     assert transcripts["simulate again"] == threads
-    assert transcripts["launch"] == threads
+    assert transcripts["launch"] == threads  # through shared memory
+    assert transcripts["launch over Gloo"] == threads
 
 
 def test_torchrun_sends_the_same_bytes(transcripts, environment, tmp_path):

@@ -11,13 +11,19 @@ LOST_SECONDS = 1.0 + SLACK
 TIMEOUT_SECONDS = TIMEOUT + 1.0 + SLACK
 DEALER = 2
 
-links = pytest.mark.parametrize("link", ["plain", "encrypted"])
+networks = pytest.mark.parametrize("link", ["plain", "encrypted"])
+links = pytest.mark.parametrize("link", ["plain", "shared", "encrypted"])
+
+
+def link_settings(link, folder):
+    """Over Gloo, through shared memory, or over TLS with the certificates of the folder."""
+    if link == "encrypted":
+        return {"certificates": folder}
+    return {"transport": "shared_memory" if link == "shared" else "gloo"}
 
 
 def case_of(link, folder, fault="none", victim=None, moment=-1, **more):
-    settings = {"timeout": TIMEOUT, "setup_timeout": 10.0}
-    if link == "encrypted":
-        settings["certificates"] = folder
+    settings = {"timeout": TIMEOUT, "setup_timeout": 10.0, **link_settings(link, folder)}
     return {
         "size": 3,
         "settings": settings,

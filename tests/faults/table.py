@@ -21,6 +21,8 @@ HOSTS = "python/test_hosts.py::"
 PARTIES = "python/test_party_command.py::"
 FRAMES = "csrc/net/hostile_frames_test.cpp::"
 DECORATORS = "csrc/net/decorators_test.cpp::"
+SHARED = "csrc/net/shared_memory_transport_test.cpp::"
+RING = "csrc/net/shared_memory_ring_test.cpp::"
 GLOO = "csrc/net/gloo_transport_test.cpp::"
 
 _VALUES = (USE + "test_bad_values", DATA + "test_refused_with_a_precise_error")
@@ -135,12 +137,18 @@ ROWS = {
     # Hostile frames
     "random and mutated frames": (
         FRAMES + "HostileFrames.AreRefusedInMemory",
+        FRAMES + "HostileFrames.AreRefusedInSharedMemory",
         FRAMES + "EncryptedLink.RefusesHostileFrames",
         WIRE + "test_a_hostile_peer_with_a_certificate",
     ),
     "a frame that lies about its size": (
         FRAMES + "EncryptedLink.AFalseSizeInFrontOfAFrameIsRefused",
+        FRAMES + "HostileFrames.AFalseSizeInSharedMemoryIsRefused",
         GLOO + "GlooTransport.FramesThatLieAboutTheirLengthAreRefused",
+    ),
+    "shared memory in an impossible state": (RING + "Ring.ImpossibleCountsAreRefused",),
+    "a stranger at the meeting of shared memory": (
+        SHARED + "SharedMemoryMeeting.StrangersAndUnsoundMemoryAreTurnedAway",
     ),
     "a header that claims 2^60 elements": (
         FRAMES + "HostileFrames.AClaimOfAnyLengthAllocatesLessThanOneMebibyte",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A frame is altered on its way at a random moment: a named error, and no result.
 
-In memory, over Gloo and over encrypted links, with decorators above the link: what a peer's program
-sends wrongly. Bytes that are altered below, on the wire, are in test_wire_faults.py.
+In memory, over Gloo, shared memory and encrypted links, with decorators above the link: what a
+peer's program sends wrongly. Bytes that are altered below, on the wire, are in test_wire_faults.py.
 """
 
 import random

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A rank fails at a random moment of a program: what the other ranks get, and when.
 
-Five moments a fault, over plain and over encrypted links. The ranks are processes with torchrun's
-variables; test_started_faults.py has some of the same under ct.launch and torchrun itself.
+Five moments a fault, over Gloo, shared memory and encrypted links. The ranks are processes with
+torchrun's variables; test_started_faults.py has some of it under ct.launch and torchrun itself.
 """
 
 import random

@@ -10,7 +10,7 @@ import time
 
 import pytest
 import torch
-from cases import MOMENTS, TIMEOUT_SECONDS, case_of, links
+from cases import MOMENTS, TIMEOUT_SECONDS, case_of, links, networks
 from conftest import ForkServer
 
 import cryptensor as ct
@@ -89,7 +89,7 @@ def namespaced_server():
     server.close()
 
 
-@links
+@networks
 def test_a_link_that_goes_down_is_a_timeout(namespaced_server, certificates, frames, link):
     draw = random.Random(f"down {link}")
     for victim in range(MOMENTS - 3 if link == "encrypted" else 3):
@@ -104,7 +104,7 @@ def test_a_link_that_goes_down_is_a_timeout(namespaced_server, certificates, fra
         assert "result" not in ranks[2]
 
 
-@links
+@networks
 def test_without_a_fault_the_namespace_works(namespaced_server, certificates, link):
     (ranks,) = namespaced_server.play([case_of(link, certificates)])
     assert [rank["status"] for rank in ranks] == [0, 0, 0], ranks

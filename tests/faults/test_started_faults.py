@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cases import LOST_SECONDS, SLACK, TIMEOUT, TIMEOUT_SECONDS
+from cases import LOST_SECONDS, SLACK, TIMEOUT, TIMEOUT_SECONDS, link_settings
 from conftest import HERE, library_environment
 from rank_program import OPERATIONS, Strike, compute
 
@@ -69,12 +69,12 @@ def body_of_launch(fault, victim, moment):
     ("fault", "cause", "promise", "link"),
     [
         ("killed", "SIGKILL", LOST, "encrypted"),
-        ("exits", "exit", LOST, "plain"),
+        ("exits", "exit", LOST, "shared"),
         ("stopped", "PeerTimeout", LATE, "encrypted"),
         ("order", "ProtocolError", OUT_OF_STEP, "plain"),
         ("skips", "ProtocolError", OUT_OF_STEP, "encrypted"),
         ("dealer killed", "SIGKILL", LOST, "plain"),
-        ("dealer stopped", "PeerTimeout", LATE, "plain"),
+        ("dealer stopped", "PeerTimeout", LATE, "shared"),
     ],
 )
 def test_launch(certificates, fault, cause, promise, link):
@@ -88,7 +88,7 @@ def test_launch(certificates, fault, cause, promise, link):
             victim,
             moment_of(fault),
             timeout=TIMEOUT,
-            certificates=certificates if link == "encrypted" else None,
+            **link_settings(link, certificates),
             on_progress=lambda party, record: told[party].update(record),
         )
     assert caught.value.kind == cause, caught.value
@@ -104,10 +104,10 @@ def test_launch(certificates, fault, cause, promise, link):
 class TorchRun:
     """Three ranks under torchrun's agent, which is patient: the ranks end by themselves."""
 
-    def __init__(self, folder, certificates, fault, victim):
+    def __init__(self, folder, settings, fault, victim):
         case = {
             "folder": str(folder),
-            "settings": {"timeout": TIMEOUT, "certificates": certificates},
+            "settings": {"timeout": TIMEOUT, **settings},
             "fault": fault,
             "victim": victim,
             "moment": moment_of(f"torchrun {fault}"),
@@ -173,16 +173,16 @@ def is_alive(pid):
 @pytest.mark.parametrize(
     ("fault", "victim", "promise", "link"),
     [
-        ("inside killed", 0, LOST, "plain"),
+        ("inside killed", 0, LOST, "shared"),
         ("raises", 1, LOST, "encrypted"),
         ("inside killed", 2, LOST, "encrypted"),
         ("inside stopped", 0, LATE, "plain"),
-        ("skips", 1, OUT_OF_STEP, "plain"),
+        ("skips", 1, OUT_OF_STEP, "shared"),
     ],
 )
 def test_torchrun(certificates, torchrun, fault, victim, promise, link):
     kinds, seconds = promise
-    run = torchrun(certificates if link == "encrypted" else None, fault, victim)
+    run = torchrun(link_settings(link, certificates), fault, victim)
     others = [rank for rank in range(3) if rank != victim]
     run.wait_for(others, "error", "result", "ended")
     struck = run.told(victim)["struck"]

@@ -30,6 +30,7 @@ PYTHON_LAYERS = {
     "seeding": 0,
     "rendezvous": 1,
     "links": 1,
+    "local_links": 1,
     "session": 1,
     "tensor": 2,
     "aten": 3,

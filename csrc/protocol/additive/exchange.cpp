@@ -30,14 +30,13 @@ size_t Exchange::words_between(int from, int to) const {
   return n;
 }
 
-void Exchange::run() {
+void Exchange::send() {
   const int me = links_.rank();
   net::Channel& channel = links_.channel();
-  std::vector<std::pair<int, std::unique_ptr<net::Receive>>> receives;
   for (int peer = 0; peer < links_.parties(); ++peer) {
     const size_t n = peer == me ? 0 : words_between(peer, me);
     if (n > 0) {
-      receives.emplace_back(
+      receives_.emplace_back(
           peer, channel.receive(peer, net::kPartyLane, operation_, net::DType::int64, 8 * n));
     }
   }
@@ -54,7 +53,11 @@ void Exchange::run() {
     channel.send(peer, net::kPartyLane, operation_, net::DType::int64, std::move(message));
   }
   links_.count_round();
-  for (auto& [peer, receive] : receives) {
+}
+
+void Exchange::receive() {
+  const int me = links_.rank();
+  for (auto& [peer, receive] : receives_) {
     const net::Message message = receive->wait();
     const uint64_t* from = message.as<uint64_t>();
     for (Item& item : items_) {
@@ -72,6 +75,7 @@ void Exchange::run() {
       from += item.numel;
     }
   }
+  receives_.clear();
   for (Item& item : items_) {  // what has no elements is not sent
     if (!item.sum.defined() && item.numel == 0) item.sum = at::empty(item.sizes, at::kLong);
   }

@@ -5,6 +5,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "protocol/additive/links.h"
@@ -24,7 +26,13 @@ class Exchange {
   // must be contiguous. All parties add the same items. Returns the item's number.
   size_t add(const at::Tensor& part, at::IntArrayRef sizes, PartySet senders, PartySet receivers);
 
-  void run();
+  // run() in two parts, for work that can be done while the messages are under way.
+  void send();
+  void receive();
+  void run() {
+    send();
+    receive();
+  }
 
   // At receivers: the sum. At senders that receive nothing: their own part. Else undefined.
   const at::Tensor& result(size_t item) const { return items_[item].sum; }
@@ -44,6 +52,7 @@ class Exchange {
   Links& links_;
   net::Operation operation_;
   std::vector<Item> items_;
+  std::vector<std::pair<int, std::unique_ptr<net::Receive>>> receives_;
 };
 
 }  // namespace cryptensor::protocol::additive

@@ -95,12 +95,15 @@ Secret AdditiveEngine::owned_product(const ring::BilinearMap& map, const Secret&
   Masking known = prepare(exchange, w, only(owner), others);
   // Of x all but the owner's part: several weights of one owner take the same message.
   Masking sent = prepare(exchange, x, senders, only(owner));
-  if (!known.cached || !sent.cached) exchange.run();
-  complete(exchange, known);
-  complete(exchange, sent);
-
+  const bool opens = !known.cached || !sent.cached;
+  if (opens) exchange.send();
+  // While the message is under way. The others' product, of r, overlaps the owner's of what they
+  // sent: one product is between a message and the next one.
   at::Tensor out =
       left_is_owner ? dealt_product(map, known, sent) : dealt_product(map, sent, known);
+  if (opens) exchange.receive();
+  complete(exchange, known);
+  complete(exchange, sent);
   if (rank() == owner) {
     const at::Tensor received = sent.masked();
     out.add_(apply(w.share(), x.is_owned() ? received : at::add(received, x.share())));

@@ -18,8 +18,10 @@
 
 #include "core/errors.h"
 #include "crypto/certificate.h"
+#include "local_ranks.h"
 #include "net/channel.h"
 #include "net/memory_transport.h"
+#include "net/shared_memory_transport.h"
 #include "net/tls_transport.h"
 
 namespace cryptensor::net {
@@ -233,6 +235,31 @@ TEST(HostileFrames, AreRefusedInMemory) {
   constexpr size_t kCount = 70'000;
   MemoryHub hub(2);
   expect_all_refused(bombard(hub.transport(0), hub.transport(1), kCount, 64, 1), kCount);
+}
+
+TEST(HostileFrames, AreRefusedInSharedMemory) {
+  constexpr size_t kCount = 70'000;
+  auto links = local_ranks(2);
+  const auto from = make_shared_memory_transport(std::move(links[0]), 0);
+  const auto to = make_shared_memory_transport(std::move(links[1]), 1);
+  expect_all_refused(bombard(from, to, kCount, 64, 5), kCount);
+}
+
+// The 8 bytes in front of a frame in the ring. What they claim is waited for behind the frame.
+TEST(HostileFrames, AFalseSizeInSharedMemoryIsRefused) {
+  for (const uint64_t size : {uint64_t{1} << 60, ~uint64_t{0}, uint64_t{1} << 31}) {
+    auto links = local_ranks(2);
+    const auto from = make_shared_memory_transport(std::move(links[0]), 0);
+    Channel channel(make_shared_memory_transport(std::move(links[1]), 1), kSession,
+                    milliseconds(50));
+    const auto receive = channel.receive(0, kPartyLane, Operation::test, DType::bytes, 8);
+    const auto behind = channel.receive(0, kPartyLane, Operation::test, DType::bytes, 8);
+    const auto frame = frame_of(Content(kHeaderBytes + 200));
+    std::memcpy(frame->prefix(), &size, sizeof size);
+    from->post_send(1, kPartyLane, frame);
+    EXPECT_THROW(receive->wait(), ProtocolError) << size;
+    EXPECT_THROW(behind->wait(), PeerTimeout) << size;
+  }
 }
 
 // Two ranks with certificates of one authority: the attacker has a valid one.
