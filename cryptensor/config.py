@@ -90,7 +90,8 @@ class Settings:
 
     def agreement(self) -> dict[str, object]:
         """The settings that must be equal at all ranks."""
-        shared = ("parties", "provider", "precision", "truncation", "checked", "network", "transport")
+        shared = {"parties", "provider", "precision", "truncation", "checked"}
+        shared |= {"network", "transport"}
         agreed = {f.name: getattr(self, f.name) for f in fields(self) if f.name in shared}
         return {**agreed, "encrypted": self.certificates is not None}
 
