@@ -16,8 +16,9 @@ import torch as _torch  # noqa: F401  _C links against libraries that torch load
 from . import aten, errors, functions  # noqa: F401  they fill the tables of CrypTensor
 from .aten.coin import manual_seed
 from .aten.ranges import bounded
-from .check import CheckReport, Network, check
+from .check import CheckReport, check
 from .compilation import uncompiled as _uncompiled
+from .cost import CostReport, Network, cost
 from .data import cryptensor, share
 from .graph import optimize
 from .io import load, load_from_party, save
@@ -38,11 +39,13 @@ for _function in (cryptensor, decrypt, encrypt, load, load_from_party, manual_se
 
 __all__ = [
     "CheckReport",
+    "CostReport",
     "CrypTensor",
     "Network",
     "bounded",
     "calibrate",
     "check",
+    "cost",
     "cryptensor",
     "decrypt",
     "define_private_variable",

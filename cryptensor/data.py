@@ -45,15 +45,18 @@ def cryptensor(
         )
     if dtype is not None and dtype not in _DTYPES:
         raise ConfigError(f"dtype is {dtype}; it must be None or one of {_DTYPES}")
+    is_tensor = isinstance(data, torch.Tensor)
+    asked = dtype or (data.dtype if is_tensor else None)
     if engine.rank != src:
-        return _entered(engine, engine.input(shape_of(data), src), dtype)
+        # Only the owner's word counts; in a rehearsal, where nobody else speaks, it is this one.
+        whole = asked is torch.int64 and is_tensor and not data.is_floating_point()
+        return _entered(engine, engine.input(shape_of(data), src, integers=whole), dtype)
     try:
         values = to_tensor(data)
     except (TypeError, ValueError):
         # The others wait for the announcement: let the engine fail at every party.
         _refuse_everywhere(engine, src)
         raise
-    asked = dtype or (data.dtype if isinstance(data, torch.Tensor) else None)
     whole = asked is torch.int64 and values.dtype is torch.int64
     return _entered(engine, engine.input(values, src, integers=whole), dtype)
 

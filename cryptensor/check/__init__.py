@@ -2,7 +2,6 @@
 """What a model would meet as a secret one: refused operations, risky values, cost."""
 
 from .checking import check
-from .network import Network
 from .report import CheckReport
 
-__all__ = ["CheckReport", "Network", "check"]
+__all__ = ["CheckReport", "check"]

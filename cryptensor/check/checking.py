@@ -12,18 +12,21 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 from .. import _C, session
 from ..config import Settings
+from ..cost.counting import Plan
+from ..cost.inputs import dtype_of, is_secret
+from ..cost.layers import timed
+from ..cost.modules import followed
+from ..cost.network import Network, network_of
+from ..cost.prediction import check_plain, check_rank, counts
 from ..data import cryptensor
-from ..errors import ConfigError, Error, RemoteError
+from ..errors import Error
 from ..nn import encrypt
 from ..nn.batch_norm import absorb
 from ..tensor import CrypTensor
-from . import cost
-from .modules import followed
-from .network import Network, network_of
 from .report import CheckReport, Place, Unsupported
 from .trial import Trial
 
@@ -55,11 +58,11 @@ def check(
 
     The forward pass is checked as it would run now: in the mode of model.training and of
     torch.is_grad_enabled(); a backward pass is not. rounds and bytes are exact for a first
-    inference, which opens the masked weights; seconds are those rounds and bytes on the network and
-    the time that party 0 computed in this process, with a dealer that keeps ahead. The state of
-    torch's generator is left as it was. The report holds values of the examples.
+    inference, which opens the masked weights; seconds as cost() predicts them, which also tells
+    what would change them. The state of torch's generator is left as it was. The report holds
+    values of the examples.
 
-    Cost: two forward passes in this thread, and one of all parties in threads of this process.
+    Cost: two forward passes in this thread, and one for each party.
     Raises TypeError for what is no module, ConfigError for a bad setting or no example, and what
     the model itself raises on the plain examples.
     """
@@ -67,14 +70,9 @@ def check(
         raise TypeError(f"model is of type {type(model).__name__}; it must be a torch.nn.Module")
     network = network_of(net)
     settings = Settings(parties=parties, precision=precision)
-    if isinstance(src, bool) or not isinstance(src, int) or not 0 <= src < parties:
-        raise ConfigError(f"src is {src!r}; it must be a rank from 0 to {parties - 1}")
+    check_rank(src, parties)
     named = dict(kwargs or {})
-    tensors = [x for x in tree_leaves((examples, named)) if isinstance(x, torch.Tensor)]
-    if not tensors:
-        raise ConfigError("check() needs an example: the tensors that model(...) takes")
-    if any(isinstance(x, CrypTensor) for x in (*tensors, *model.parameters())):
-        raise ConfigError("check() takes the plain model and plain examples, before encryption")
+    check_plain("check()", model, examples, named)
 
     with torch.random.fork_rng(devices=[]):
         trial = _tried(model, examples, named, settings, encrypt_model, secret_integers)
@@ -82,45 +80,19 @@ def check(
         unsupported = trial.unsupported
         if unsupported:
             return report(unsupported, no_cost="there are unsupported operations")
-        enter = partial(_entered, src=(src + 1) % parties, integers=secret_integers)
+        plan = Plan(
+            settings=settings,
+            src=src if encrypt_model else None,
+            input_src=(src + 1) % parties,
+            integers=secret_integers,
+        )
         try:
-            costs = cost.measured(
-                model,
-                enter,
-                examples,
-                named,
-                src=src if encrypt_model else None,
-                parties=parties,
-                precision=precision,
-            )
-        except RemoteError as error:
-            failed = Unsupported(error.kind, _NOWHERE, error.message)
+            found = counts(model, examples, named, plan)
+        except Exception as error:
+            failed = Unsupported(type(error).__name__, _NOWHERE, str(error))
             return report((failed,), no_cost="the protocol failed on the example")
-    rows = [cost.layer(name, *row, network) for name, row in costs.rows.items()]
-    total = cost.layer("total", "", 1, costs.total, network)
-    setup = costs.setup and cost.layer("encrypt(model)", "", 1, costs.setup, network)
-    return report((), layers=tuple(rows), total=total, setup=setup)
-
-
-def _is_secret(x: Any, integers: bool) -> bool:
-    if not isinstance(x, torch.Tensor) or x.dtype is torch.bool:
-        return False
-    return x.is_floating_point() or x.is_complex() or integers
-
-
-def _dtype(x: torch.Tensor) -> torch.dtype:
-    if not x.is_floating_point():
-        return torch.int64
-    return x.dtype if x.dtype is torch.float64 else torch.float32
-
-
-def _entered(tree: Any, src: int, integers: bool) -> Any:
-    """The tensors that count as secret, as secrets of party src."""
-
-    def enter(x: Any) -> Any:
-        return cryptensor(x, src=src, dtype=_dtype(x)) if _is_secret(x, integers) else x
-
-    return tree_map(enter, tree)
+    layers = timed(found, plan, network, stored=False)
+    return report((), layers=layers.rows, total=layers.total, setup=layers.setup)
 
 
 def _tried(
@@ -182,10 +154,10 @@ def _encrypt(model: nn.Module, trial: Trial) -> None:
 
 
 def _probed(x: Any, trial: Trial, integers: bool) -> Any:
-    if not _is_secret(x, integers):
+    if not is_secret(x, integers):
         return copy.deepcopy(x)
     trial.ranges.value("input", x, _NOWHERE)
-    secret = cryptensor(x, dtype=_dtype(x))
+    secret = cryptensor(x, dtype=dtype_of(x))
     return trial.adopt(secret, x.detach().to(secret.dtype).clone())
 
 

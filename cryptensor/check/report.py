@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
-from .network import Network
+from ..cost.layers import LayerCost
+from ..cost.network import Network
+from ..cost.table import aligned
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,32 +70,12 @@ class Risk:
 
 
 @dataclass(frozen=True, slots=True)
-class LayerCost:
-    """What one module and the modules inside it cost party 0, over all its calls.
-
-    name: the module's path, "" for the model itself; "(inputs)" and "(results)" are the entry of
-    the inputs and the opening of the results. bytes, bytes_received: between party 0 and the other
-    parties. dealer_bytes: from the dealer to the last party, the only one that it corrects.
-    seconds: predicted for the network of the report.
-    """
-
-    name: str
-    type: str
-    calls: int
-    rounds: int
-    bytes: int
-    bytes_received: int
-    dealer_bytes: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class CheckReport:
     """The result of check(). Printing it shows all of it as text.
 
     ok: no operation is unsupported; there may be risks. layers, rounds, bytes, bytes_received,
-    dealer_bytes and seconds are None where the cost could not be measured: no_cost says why. They
-    are those of one inference at party 0: inputs entered, forward pass, results opened. setup is
+    dealer_bytes and seconds are None where the cost could not be told: no_cost says why. They are
+    those of one inference, bytes at party 0: inputs entered, forward pass, results opened. setup is
     the cost of encrypting the model, once, and None where it stays public.
     """
 
@@ -149,15 +131,9 @@ class CheckReport:
             return f"cost: unknown, {self.no_cost}"
         rows = [row for row in self.layers if row.rounds or row.bytes or row.dealer_bytes]
         rows = [*rows, self.total] + ([self.setup] if self.setup else [])
-        lines = ["cost of one inference at party 0"]
         columns = ("module", "type", "calls", "rounds", "sent", "received", "dealt", "seconds")
         cells = [columns, *(_cells(row) for row in rows)]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
-        for row in cells:
-            left = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
-            right = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
-            lines.append("  ".join(["", *left, *right]).rstrip())
-        return "\n".join(lines)
+        return f"cost of one inference at party 0\n{aligned(cells, left=2)}"
 
 
 def _cells(row: LayerCost) -> tuple[str, ...]:

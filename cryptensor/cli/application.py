@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from ..errors import Error
+from .cost import cost
 from .party import party
 
 application = typer.Typer(
@@ -47,6 +48,9 @@ def cert(
         "that holds them to ct.init(certificates=...) or CRYPTENSOR_CERTIFICATES.\n"
         "Whoever has authority.key can pretend to be any party."
     )
+
+
+application.command()(cost)
 
 
 def main() -> None:

@@ -4,6 +4,8 @@
 #include <torch/csrc/utils/pybind.h>
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "protocol/engine.h"
 
@@ -18,6 +20,11 @@ void bind_secret(py::module_& m);
 void bind_engine(py::module_& m);
 void bind_functions(py::module_& m,
                     py::class_<protocol::Engine, std::shared_ptr<protocol::Engine>>& engine);
+
+void bind_rehearsal(py::module_& m,
+                    py::class_<protocol::Engine, std::shared_ptr<protocol::Engine>>& engine);
+
+std::optional<protocol::Truncation> parse_truncation(const std::string& kind);  // ConfigError
 
 // Protocols run for as long as the network takes.
 using release_gil = py::call_guard<py::gil_scoped_release>;

@@ -23,16 +23,6 @@ at::Tensor call(const py::function& fn, const at::Tensor& share) {
   return THPVariable_Unpack(fn(share).ptr());
 }
 
-std::optional<Truncation> parse_truncation(const std::string& kind) {
-  if (kind == "default") return std::nullopt;
-  for (const Truncation t :
-       {Truncation::local, Truncation::one_bit, Truncation::interactive, Truncation::exact}) {
-    if (kind == name(t)) return t;
-  }
-  throw ConfigError("truncation is '" + kind +
-                    "'; allowed are default, local, one_bit, interactive, exact");
-}
-
 // A tensor, a shape, or None where a party knows neither.
 Input parse_input(const py::handle& given) {
   if (given.is_none()) return {};
@@ -182,6 +172,16 @@ void bind_costs(py::module_& parent) {
 }
 
 }  // namespace
+
+std::optional<Truncation> parse_truncation(const std::string& kind) {
+  if (kind == "default") return std::nullopt;
+  for (const Truncation t :
+       {Truncation::local, Truncation::one_bit, Truncation::interactive, Truncation::exact}) {
+    if (kind == name(t)) return t;
+  }
+  throw ConfigError("truncation is '" + kind +
+                    "'; allowed are default, local, one_bit, interactive, exact");
+}
 
 void bind_secret(py::module_& m) {
   m.attr("SHARED") = kShared;
@@ -360,6 +360,7 @@ void bind_engine(py::module_& m) {
           release_gil())
       .def("abort", &Engine::abort, release_gil());
   bind_functions(m, engine);
+  bind_rehearsal(m, engine);
   m.def("make_engine", &make_engine, py::arg("transport"), py::arg("parties"), py::arg("provider"),
         py::arg("precision") = 16, py::arg("truncation") = "default", py::arg("checked") = false,
         py::arg("few_rounds") = false, py::arg("timeout") = 30.0, release_gil());

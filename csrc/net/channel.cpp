@@ -195,8 +195,10 @@ std::unique_ptr<Receive> Channel::post(int peer, int lane, Operation operation, 
   auto frame =
       std::make_shared<Bytes>(frame_bytes, state_->transport->receive_capacity(frame_bytes));
   std::unique_ptr<Pending> pending;
-  blocking(subject, state_->lanes[lane].counters.wait_seconds,
-           [&] { pending = state_->transport->post_receive(peer, lane, frame, rule); });
+  blocking(subject, state_->lanes[lane].counters.wait_seconds, [&] {
+    state_->transport->expect(subject.header);
+    pending = state_->transport->post_receive(peer, lane, frame, rule);
+  });
   return std::unique_ptr<Receive>(new Receive(std::unique_ptr<Receive::State>(
       new Receive::State{state_, subject, rule, std::move(frame), std::move(pending)})));
 }

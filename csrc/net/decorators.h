@@ -23,6 +23,7 @@ class TransportDecorator : public Transport {
   size_t receive_capacity(size_t frame_bytes) const override {
     return inner_->receive_capacity(frame_bytes);
   }
+  void expect(const FrameHeader& header) override { inner_->expect(header); }
   std::unique_ptr<Pending> post_send(int peer, int lane,
                                      std::shared_ptr<const Bytes> frame) override {
     return inner_->post_send(peer, lane, std::move(frame));

@@ -33,6 +33,9 @@ class Transport {
   // Room that a receive of a frame of `frame_bytes` has to offer.
   virtual size_t receive_capacity(size_t frame_bytes) const { return frame_bytes; }
 
+  // What the next receive must hold, for a transport that answers itself; others need not know.
+  virtual void expect(const FrameHeader&) {}
+
   // Both may throw PeerLost. After the wait() of a receive frame->size() is what arrived, cut to
   // frame->capacity(); until then nobody else may touch the frame. It comes with the size that is
   // expected: the largest that may arrive for LengthRule::at_most. For LengthRule::exact nothing

@@ -41,6 +41,8 @@ struct EngineConfig {
   bool checked = false;
   // Rounds are what is scarce: fewer of them are worth more comparisons and bytes.
   bool few_rounds = false;
+  // One party alone, without peers or dealer: counts and times are true, values mean nothing.
+  bool rehearsal = false;
 };
 
 // One input tensor of the owner; the others may know the shape only, or nothing.
@@ -89,6 +91,8 @@ class Engine {
   int precision() const { return config_.precision; }
   bool checked() const { return config_.checked; }
   bool few_rounds() const { return config_.few_rounds; }
+  bool rehearses() const { return config_.rehearsal; }
+  virtual Dealing dealing() const { return {}; }
   // For arithmetic that is known to stay in range, with more fraction bits than the precision.
   void set_checked(bool on) { config_.checked = on; }
   // The kind that is used where none is asked for.

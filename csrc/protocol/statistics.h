@@ -28,6 +28,13 @@ struct OperationCost {
   }
 };
 
+// The work of the dealer that a rehearsal plays itself: seconds of its thread, and how often it was
+// asked.
+struct Dealing {
+  double seconds = 0;
+  uint64_t requests = 0;
+};
+
 // Totals so far, of everything but calls.
 class CostSource {
  public:

@@ -45,6 +45,7 @@ PYTHON_LAYERS = {
     "private": 4,
     "processes": 4,
     "profiler": 4,
+    "cost": 5,
     "check": 5,
     "hosts": 5,
     "notebook": 5,

@@ -36,6 +36,8 @@ class AdditiveEngine final : public Engine {
     return config_.third_party ? "third_party" : "first_party";
   }
 
+  Dealing dealing() const override;
+
   std::vector<Secret> input(const std::vector<Input>& inputs, int src) override;
   Secret share(const Secret& x) override;
   void synchronize(size_t bytes) override;

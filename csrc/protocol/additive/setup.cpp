@@ -6,6 +6,7 @@
 
 #include "core/errors.h"
 #include "correlation/first_party.h"
+#include "correlation/rehearsed.h"
 #include "correlation/third_party.h"
 #include "crypto/key.h"
 #include "fixedpoint/fixedpoint.h"
@@ -135,7 +136,11 @@ void AdditiveEngine::handshake() {
     pair_prgs_[p] = std::make_unique<crypto::Prg>(crypto::derive(both, "zero shares"));
   }
   channel.set_session(greetings[0].nonce);
-  if (config_.third_party) {
+  if (config_.rehearsal) {
+    std::vector<crypto::Key> all(n);
+    for (auto& key : all) key = crypto::random_key();
+    provider_ = std::make_unique<correlation::RehearsedProvider>(all, me);
+  } else if (config_.third_party) {
     const Message seed =
         channel.receive(n, net::kCorrectionLane, Operation::dealer_seed, DType::bytes, 16)->wait();
     crypto::Key key;
@@ -149,6 +154,11 @@ void AdditiveEngine::handshake() {
     provider_ = std::make_unique<correlation::FirstPartyProvider>(all, me);
   }
   links_.set_provider(provider_.get());
+}
+
+Dealing AdditiveEngine::dealing() const {
+  const auto* alone = dynamic_cast<const correlation::RehearsedProvider*>(provider_.get());
+  return alone == nullptr ? Dealing{} : Dealing{alone->dealing_seconds(), alone->requests()};
 }
 
 void AdditiveEngine::synchronize(size_t bytes) {
