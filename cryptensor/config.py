@@ -7,6 +7,7 @@ import math
 import os
 from dataclasses import dataclass, fields
 
+from .address import parse_address
 from .errors import ConfigError
 
 PROVIDERS = ("third_party", "first_party")
@@ -44,6 +45,7 @@ class Settings:
     certificates: the folder with the files of an encrypted link; None: links are not encrypted.
     transport: how ranks talk without certificates. "shared_memory" is for processes of one user on
       one host, "gloo" (TCP) for any; "auto" is shared memory where it is possible.
+    dealer: HOST:PORT of a dealer that stands apart; None: one that is started with the parties.
     seed: of a test whose transcripts repeat, see seeding.py; None: true randomness.
     """
 
@@ -58,6 +60,7 @@ class Settings:
     insecure_ok: bool = False
     setup_timeout: float = 10.0
     certificates: str | None = None
+    dealer: str | None = None
     seed: int | None = None
     transport: str = "auto"
 
@@ -82,6 +85,12 @@ class Settings:
         _check_choice("transport", self.transport, TRANSPORTS)
         if self.certificates is not None and self.transport != "auto":
             raise _refusal("transport", self.transport, "'auto' with certificates, which mean TLS")
+        if self.dealer is not None:
+            parse_address("dealer", self.dealer)
+            if self.provider != "third_party":
+                raise _refusal("provider", self.provider, "'third_party' where a dealer is given")
+            if self.seed is not None:
+                raise _refusal("seed", self.seed, "None where a dealer is given, which has its own")
 
     @property
     def ranks(self) -> int:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 
 from . import _C, rendezvous, seeding, session
+from .address import parse_address
 from .config import Settings, chosen_transport
 from .errors import ConfigError, SecretLeakError
 from .failure import Failure, remote_error
@@ -30,6 +31,7 @@ def launch(
     setup_timeout: float = 10.0,
     certificates: str | None = None,
     transport: str = "auto",
+    dealer: str | None = None,
     on_progress: Progress | None = None,
     **kwargs,
 ) -> list:
@@ -40,7 +42,8 @@ def launch(
     instead. fn, its arguments and its results may be anything that cloudpickle takes, closures
     included. `on_progress(party, message)` is called here for every `progress(message)` there. With
     `certificates`, a folder of make_certificates(), the processes talk over encrypted links, as
-    they would between hosts.
+    they would between hosts. `dealer` is HOST:PORT of a dealer that stands on this machine
+    (`cryptensor dealer`); then none is started.
 
     Raises ConfigError for a bad setting or what cannot be pickled, and RemoteError when a party
     raises or dies: its `party`, `kind`, `message` and `remote_traceback` tell of the first cause,
@@ -58,15 +61,17 @@ def launch(
         insecure_ok=insecure_ok,
         setup_timeout=setup_timeout,
         certificates=certificates,
+        dealer=dealer,
         seed=seeding.current(),
         transport=chosen_transport(transport, certificates),
     )
+    _check_dealer(dealer)
     _check_progress(on_progress)
     work = _memory_file(_pickled(fn, args, kwargs))
     processes: list[PartyProcess] = []
     try:
         store = rendezvous.serve_loopback_store()
-        for rank in range(settings.ranks):
+        for rank in range(settings.ranks if dealer is None else parties):
             processes.append(PartyProcess(rank, settings, store.port, work))
         failures = watch(processes, on_progress)
         computing = [process for process in processes if not process.is_dealer]
@@ -216,6 +221,14 @@ def _check_callable(fn: object) -> None:
 def _check_progress(on_progress: object) -> None:
     if on_progress is not None and not callable(on_progress):
         raise ConfigError(f"on_progress is {on_progress!r}; it must be None or callable")
+
+
+def _check_dealer(dealer: str | None) -> None:
+    if dealer is not None and not rendezvous.is_loopback(parse_address("dealer", dealer)[0]):
+        raise ConfigError(
+            f"dealer is {dealer!r}; for launch, whose parties meet on the loopback interface, it "
+            "must be at a loopback address such as 127.0.0.1:PORT"
+        )
 
 
 def _memory_file(content: bytes) -> int:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import socket
+import ssl
 from pathlib import Path
 
 from torch.distributed import Store
@@ -58,20 +59,8 @@ def connect(store: Store, meeting: Meeting, settings: Settings, seconds: float):
     Raises ConfigError (no or unusable files), AuthFailed (a peer that cannot prove its rank),
     SetupError (a rank that is not reached).
     """
-    folder = Path(settings.certificates or "")
     names = [name_of(rank, settings.parties) for rank in range(meeting.size)]
-    own = names[meeting.rank]
-    files = {
-        "authority": folder / "authority.pem",
-        "certificate": folder / f"{own}.pem",
-        "key": folder / f"{own}.key",
-    }
-    for what, file in files.items():
-        if not file.is_file():
-            raise ConfigError(
-                f"certificates is {str(folder)!r}, where {file.name} is missing, the {what} of "
-                f"rank {meeting.rank}; make it with ct.make_certificates(folder, parties)"
-            )
+    files = _files(settings.certificates or "", names[meeting.rank])
     with listen(meeting) as listener:
         addresses, session = _addresses(store, meeting, listener, settings, seconds)
         return _C.tls_transport(
@@ -83,6 +72,41 @@ def connect(store: Store, meeting: Meeting, settings: Settings, seconds: float):
             seconds=float(seconds),
             **{what: str(file) for what, file in files.items()},
         )
+
+
+def context(folder: str, own: str, protocol: int) -> ssl.SSLContext:
+    """TLS 1.3 for the holder of the certificate named `own`, with certificates on both sides.
+
+    protocol: ssl.PROTOCOL_TLS_CLIENT or ssl.PROTOCOL_TLS_SERVER. Raises ConfigError.
+    """
+    files = _files(folder, own)
+    made = ssl.SSLContext(protocol)
+    made.minimum_version = ssl.TLSVersion.TLSv1_3
+    made.verify_mode = ssl.CERT_REQUIRED
+    try:
+        made.load_verify_locations(files["authority"])
+        made.load_cert_chain(files["certificate"], files["key"])
+    except OSError as error:
+        raise ConfigError(
+            f"certificates is {folder!r}, whose files for {own} cannot be used ({error}); make "
+            "them with ct.make_certificates(folder, parties)"
+        ) from error
+    return made
+
+
+def _files(folder: str, own: str) -> dict[str, Path]:
+    files = {
+        "authority": Path(folder) / "authority.pem",
+        "certificate": Path(folder) / f"{own}.pem",
+        "key": Path(folder) / f"{own}.key",
+    }
+    for what, file in files.items():
+        if not file.is_file():
+            raise ConfigError(
+                f"certificates is {folder!r}, where {file.name} is missing, the {what} of {own}; "
+                "make it with ct.make_certificates(folder, parties)"
+            )
+    return files
 
 
 def _addresses(

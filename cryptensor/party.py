@@ -72,7 +72,7 @@ def main(task: Task) -> None:
 def _run(task: Task, pipe: Connection) -> None:
     import torch
 
-    from . import rendezvous, session
+    from . import rendezvous, session, standing_dealer
 
     torch.set_num_threads(task.settings.threads)
     meeting = rendezvous.Meeting(
@@ -83,6 +83,8 @@ def _run(task: Task, pipe: Connection) -> None:
         hosts_store=False,
         loopback=True,
     )
+    if task.settings.dealer is not None:
+        meeting = standing_dealer.expected(meeting, task.settings)
     work = None
     if task.rank == task.settings.parties:
         # The dealer runs ahead: with few cores it must not delay a round of the parties.

@@ -42,6 +42,7 @@ class Meeting:
     hosts_store: bool
     loopback: bool
     run: str = "0"
+    name: str | None = None  # of the keys in the store; None: the next one of this process
 
     @property
     def address(self) -> str:
@@ -101,8 +102,12 @@ def open_store(meeting: Meeting, seconds: float) -> Store:
                 f"rank {meeting.rank}: {meeting.address} answers, but not as a store of "
                 f"torch.distributed; check MASTER_PORT ({_first_line(error)})"
             ) from error
-    # A later init() of the same processes must not meet the keys of an earlier one.
-    return PrefixStore(f"cryptensor/{meeting.run}/{next(_meetings)}", store)
+    return PrefixStore(meeting.name or next_name(meeting), store)
+
+
+def next_name(meeting: Meeting) -> str:
+    """A later init() of the same processes must not meet the keys of an earlier one."""
+    return f"cryptensor/{meeting.run}/{next(_meetings)}"
 
 
 def roll_call(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from . import _C, links, local_links, presets, rendezvous, seeding
+from . import _C, links, local_links, presets, rendezvous, seeding, standing_dealer
 from .config import Settings, chosen_transport
 from .errors import ConfigError, Error
 from .openings import Openings
@@ -88,6 +88,7 @@ def init(
     setup_timeout: float = 60.0,
     certificates: str | None = None,
     transport: str = "auto",
+    dealer: str | None = None,
 ) -> None:
     """Starts a session in a program that torchrun or `cryptensor party` started, once per process.
 
@@ -97,15 +98,21 @@ def init(
     of one user on one host share memory, others talk over TCP; `transport`, "shared_memory" or
     "gloo", demands one of the two, and so does CRYPTENSOR_TRANSPORT where that is "auto".
 
-    With the third-party provider the last rank becomes the dealer: there init() serves until the
-    parties said goodbye and then ends the program (SystemExit 0), so that one program has one
-    such session. Raises SetupError naming the ranks that did not come within `setup_timeout`
-    seconds.
+    `dealer` (or CRYPTENSOR_DEALER) is HOST:PORT of a standing dealer (`cryptensor dealer`). Every
+    rank is a party then, and a program may have many sessions, one after the other. Raises
+    SetupError at rank 0 when that dealer does not answer or refuses.
+
+    With the third-party provider and no such dealer the last rank becomes the dealer: there
+    init() serves until the parties said goodbye and then ends the program (SystemExit 0), so that
+    one program has one such session. Raises SetupError naming the ranks that did not come within
+    `setup_timeout` seconds.
     """
     global _dealer_served
     if is_active():
         raise ConfigError("init() was called before and its session is open: call shutdown() first")
-    if _dealer_served and provider == "third_party":
+    if dealer is None and provider == "third_party":
+        dealer = os.environ.get("CRYPTENSOR_DEALER") or None
+    if _dealer_served and provider == "third_party" and dealer is None:
         raise ConfigError(
             "provider is 'third_party' in a second init() of one program, whose dealer ended with "
             "the first session; it must be one session, or 'first_party'"
@@ -113,7 +120,7 @@ def init(
     meeting = rendezvous.from_environment()
     certificates = certificates or os.environ.get("CRYPTENSOR_CERTIFICATES")
     settings = Settings(
-        parties=_party_count(provider, meeting.size),
+        parties=_party_count(provider, meeting.size) if dealer is None else meeting.size,
         provider=provider,
         timeout=timeout,
         precision=precision,
@@ -124,31 +131,39 @@ def init(
         insecure_ok=insecure_ok,
         setup_timeout=setup_timeout,
         certificates=certificates,
+        dealer=dealer,
         seed=seeding.current(),
         transport=chosen_transport(transport, certificates),
     )
+    if dealer is not None:
+        meeting = standing_dealer.expected(meeting, settings)
     refuse_insecure(settings, meeting.loopback)
     if threads is not None:
         torch.set_num_threads(threads)
     store = rendezvous.open_store(meeting, settings.setup_timeout)
     if join(store, meeting, settings) is None:
         raise SystemExit(0)
-    _dealer_served = provider == "third_party"
+    _dealer_served = provider == "third_party" and dealer is None
 
 
 def join(store, meeting: rendezvous.Meeting, settings: Settings) -> Session | None:
     """Meets the other ranks and opens a session; at the dealer, serves and returns None."""
+    if settings.dealer is not None and meeting.rank == 0:
+        standing_dealer.announce(meeting, settings)
+    transport, keep = connect(store, meeting, settings)
+    return open_session(transport, meeting.rank, settings, keep)
+
+
+def connect(store, meeting: rendezvous.Meeting, settings: Settings) -> tuple:
+    """Meets the other ranks: a transport, and what has to live as long."""
     seconds = settings.setup_timeout
     hosts = rendezvous.roll_call(store, meeting, settings, seconds, local_links.host_of(meeting))
     if settings.certificates is not None:
-        transport = links.connect(store, meeting, settings, seconds)
-        return open_session(transport, meeting.rank, settings, keep=(store,))
+        return links.connect(store, meeting, settings, seconds), (store,)
     if local_links.are_chosen(settings, hosts):
-        transport = local_links.connect(store, meeting, seconds)
-        return open_session(transport, meeting.rank, settings, keep=(store,))
+        return local_links.connect(store, meeting, seconds), (store,)
     backend = rendezvous.connect_gloo(store, meeting, seconds)
-    transport = _C.gloo_transport(backend)
-    return open_session(transport, meeting.rank, settings, keep=(backend, store))
+    return _C.gloo_transport(backend), (backend, store)
 
 
 def open_session(transport, rank: int, settings: Settings, keep: tuple = ()) -> Session | None:

@@ -12,6 +12,7 @@ import typer
 
 from ..errors import Error
 from .cost import cost
+from .dealer import dealer
 from .party import party
 
 application = typer.Typer(
@@ -51,6 +52,7 @@ def cert(
 
 
 application.command()(cost)
+application.command()(dealer)
 
 
 def main() -> None:

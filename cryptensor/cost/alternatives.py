@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from ..config import NETWORKS
 from ..graph import optimize
 from ..nn import calibrate
 from .counting import Plan
@@ -51,6 +52,11 @@ def alternatives(
         yield _played("weights shared, no owner", model, unowned, now, play)
     unowned = replace(plan, shared_inputs=True)
     yield _played("inputs shared, no owner", model, unowned, now, play)
+    for other in NETWORKS:
+        if other != plan.settings.network:
+            settings = replace(plan.settings, network=other)
+            there = replace(plan, settings=settings)
+            yield _played(f"launch(network={other!r})", model, there, now, play)
     if plan.step is not None:
         return  # what follows is for inference
 
@@ -87,7 +93,7 @@ def elsewhere(name: str, layers: Layers, now: float) -> Alternative:
     """The same inference on another network."""
     total = layers.total
     change = total.seconds / now - 1 if now else 0.0
-    name = f"network {name!r}"
+    name = f"links of {name!r}"
     return Alternative(
         name, total.rounds, sum(total.sent), total.dealer_bytes, total.seconds, change
     )

@@ -34,6 +34,7 @@ def cost(
     precision: int = 16,
     truncation: str = "default",
     checked: bool = False,
+    network: str = "lan",
     provider: str = "third_party",
     encrypt_model: bool = True,
     secret_integers: bool = False,
@@ -56,7 +57,7 @@ def cost(
       model(*secrets), for a training step, say; what it returns is opened.
     src: the party that owns the weights; the inputs are those of the next party.
     encrypt_model: False where the weights stay public.
-    parties, precision, truncation, checked: as in launch().
+    parties, precision, truncation, checked, network: as in launch(); `net` is the links' speed.
     provider: "third_party" is a dealer at work; with "stored" all was dealt before.
     repeated: an inference after the first, which opens the masked weights and learns what follows.
     compare: play through other choices, too: public weights, operands without an owner, declared
@@ -70,12 +71,16 @@ def cost(
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is of type {type(model).__name__}; it must be a torch.nn.Module")
-    network = network_of(net)
+    links = network_of(net)
     if provider not in _PROVIDERS:
         allowed = " or ".join(map(repr, _PROVIDERS))
         raise ConfigError(f"provider is {provider!r}; it must be {allowed}")
     settings = Settings(
-        parties=parties, precision=precision, truncation=truncation, checked=checked
+        parties=parties,
+        precision=precision,
+        truncation=truncation,
+        checked=checked,
+        network=network,
     )
     check_rank(src, parties)
     if step is not None and not callable(step):
@@ -92,12 +97,12 @@ def cost(
     )
 
     def play(model: nn.Module, plan: Plan) -> Layers:
-        return timed(counts(model, args, named, plan), plan, network, provider == "stored")
+        return timed(counts(model, args, named, plan), plan, links, provider == "stored")
 
     with torch.random.fork_rng(devices=[]):
         found = counts(model, args, named, plan)
         on = partial(timed, found, plan, stored=provider == "stored")
-        layers = on(network)
+        layers = on(links)
         others: list[Alternative] = []
         if compare:
             now = layers.total.seconds
@@ -105,10 +110,10 @@ def cost(
             others += [
                 elsewhere(name, on(other), now)
                 for name, other in NETWORKS.items()
-                if other != network
+                if other != links
             ]
     return CostReport(
-        network,
+        links,
         parties,
         precision,
         provider,

@@ -26,6 +26,7 @@ def rehearsal(rank: int, settings: Settings) -> Iterator[None]:
         precision=settings.precision,
         truncation=settings.truncation,
         checked=settings.checked,
+        few_rounds=settings.network == "wan",
     )
     threads = torch.get_num_threads()
     session.push(session.Session(engine, settings))

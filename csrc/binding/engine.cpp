@@ -379,11 +379,13 @@ void bind_engine(py::module_& m) {
       py::arg("few_rounds") = false);
   m.def(
       "serve_dealer",
-      [](std::shared_ptr<net::Transport> transport, int parties, double timeout) {
+      [](std::shared_ptr<net::Transport> transport, int parties, double timeout, size_t memory) {
         additive::serve_dealer(std::move(transport), parties,
-                               std::chrono::milliseconds(static_cast<int64_t>(timeout * 1e3)));
+                               std::chrono::milliseconds(static_cast<int64_t>(timeout * 1e3)),
+                               memory);
       },
-      py::arg("transport"), py::arg("parties"), py::arg("timeout"), release_gil());
+      py::arg("transport"), py::arg("parties"), py::arg("timeout"), py::arg("memory") = 0,
+      release_gil());
   bind_costs(m);
 }
 

@@ -10,13 +10,15 @@ namespace {
 using namespace protocol;
 
 std::shared_ptr<Engine> rehearsal_engine(int rank, int parties, int precision,
-                                         const std::string& truncation, bool checked) {
+                                         const std::string& truncation, bool checked,
+                                         bool few_rounds) {
   additive::AdditiveConfig config;
   config.parties = parties;
   config.third_party = true;
   config.precision = precision;
   config.truncation = parse_truncation(truncation);
   config.checked = checked;
+  config.few_rounds = few_rounds;
   config.rehearsal = true;
   return std::make_shared<additive::AdditiveEngine>(
       std::make_shared<net::RehearsalTransport>(rank, parties + 1), config);
@@ -31,7 +33,7 @@ void bind_rehearsal(py::module_& m, py::class_<Engine, std::shared_ptr<Engine>>&
   });
   m.def("rehearsal_engine", &rehearsal_engine, py::arg("rank"), py::arg("parties"),
         py::arg("precision") = 16, py::arg("truncation") = "default", py::arg("checked") = false,
-        release_gil());
+        py::arg("few_rounds") = false, release_gil());
 }
 
 }  // namespace cryptensor::binding

@@ -6,8 +6,6 @@
 #include <vector>
 
 #include "core/errors.h"
-#include "correlation/dealer.h"
-#include "crypto/mutant.h"
 
 namespace cryptensor::correlation {
 
@@ -119,63 +117,15 @@ void ThirdPartyProvider::finish() {
                 Batch(kMaxRequestBytes).message());
   // The dealer may still be sending what was asked for ahead.
   discard_until(~uint64_t{0}, 0);
-}
-
-namespace {
-
-// Takes n bytes off the front of a request.
-std::span<const uint8_t> take(std::span<const uint8_t>& bytes, size_t n) {
-  if (bytes.size() < n) throw ProtocolError("dealer request: cut short");
-  const auto out = bytes.first(n);
-  bytes = bytes.subspan(n);
-  return out;
-}
-
-template <class T>
-T take_number(std::span<const uint8_t>& bytes) {
-  T value;
-  std::memcpy(&value, take(bytes, sizeof value).data(), sizeof value);
-  return value;
-}
-
-}  // namespace
-
-void serve_dealer(net::Channel& channel, int parties) {
-  std::vector<crypto::Key> keys(parties);
-  for (int p = 0; p < parties; ++p) {
-    keys[p] = crypto::random_key();
-    Message seed(16);
-    std::memcpy(seed.data(), keys[p].bytes.data(), 16);
-    channel.send(p, net::kCorrectionLane, Operation::dealer_seed, DType::bytes, std::move(seed));
+  // Nobody leaves before it knows that nothing more will be asked for: a party that is gone before
+  // that is lost.
+  try {
+    channel_
+        .receive(dealer_rank_, net::kCorrectionLane, Operation::dealer_correction, DType::bytes, 0)
+        ->wait();
+  } catch (const PeerLost&) {
+    // It has given all that it had to give.
   }
-  const Dealer dealer(keys);
-  const int client = parties - 1;
-  for (;;) {
-    Message request = channel
-                          .receive_up_to(client, net::kRequestLane, Operation::dealer_request,
-                                         DType::bytes, kMaxRequestBytes)
-                          ->wait_without_limit();
-    std::span<const uint8_t> bytes(request.data(), request.size());
-    const auto count = take_number<uint32_t>(bytes);
-    if (count == 0) break;
-    for (uint32_t i = 0; i < count; ++i) {
-      const auto serial = take_number<uint64_t>(bytes);
-      const auto length = take_number<uint32_t>(bytes);
-      const Descriptor descriptor = Descriptor::parse(take(bytes, length), parties);
-      Message corrections(descriptor.correction_bytes());
-      dealer.deal(serial, descriptor, corrections.data());
-      if (crypto::mutant::planted(crypto::mutant::kCorrectionToAll)) {
-        Message copy(corrections.size());
-        std::memcpy(copy.data(), corrections.data(), corrections.size());
-        channel.send(0, net::kCorrectionLane, Operation::dealer_correction, DType::bytes,
-                     std::move(copy));
-      }
-      channel.send(client, net::kCorrectionLane, Operation::dealer_correction, DType::bytes,
-                   std::move(corrections));
-    }
-    if (!bytes.empty()) throw ProtocolError("dealer request: bytes left over");
-  }
-  channel.flush();
 }
 
 }  // namespace cryptensor::correlation

@@ -12,7 +12,8 @@
 
 namespace cryptensor::correlation {
 
-// A request: count, then serial, length and descriptor of each. Count 0 ends the session.
+// A request: count, then serial, length and descriptor of each. Count 0 ends the session, and is
+// answered by an empty correction. Requests are served in serving.h.
 constexpr size_t kMaxRequestBytes = size_t{1} << 16;
 
 class ThirdPartyProvider : public Provider {
@@ -61,9 +62,5 @@ class ThirdPartyProvider : public Provider {
   size_t expected_bytes_ = 0;
   size_t foreseen_bytes_ = 0;
 };
-
-// The dealer's side: hands each party its seed, answers requests until the parties are done or
-// gone. Throws ProtocolError for a malformed request.
-void serve_dealer(net::Channel& channel, int parties);
 
 }  // namespace cryptensor::correlation

@@ -56,6 +56,8 @@ void blocking(const Subject& subject, double& wait_seconds, Work work) {
   }
 }
 
+constexpr const char* kTakenBefore = "the message of this receive was taken before";
+
 struct Unfinished {
   std::unique_ptr<Pending> pending;
   size_t bytes;
@@ -129,17 +131,22 @@ struct Receive::State {
 Receive::Receive(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Receive::~Receive() = default;
 
-Message Receive::wait() { return wait_for(state_ ? state_->channel->timeout : milliseconds(0)); }
-
-Message Receive::wait_without_limit() {
-  return wait_for(std::chrono::hours(24 * 365));  // added to a clock, so not the largest number
+Message Receive::wait() {
+  if (state_ == nullptr) throw Error(kTakenBefore);
+  Channel::State& channel = *state_->channel;
+  return wait_for(channel.timeout, channel.lanes[state_->subject.header.lane].counters);
 }
 
-Message Receive::wait_for(milliseconds timeout) {
-  if (state_ == nullptr) throw Error("the message of this receive was taken before");
+Message Receive::wait_without_limit() {
+  if (state_ == nullptr) throw Error(kTakenBefore);
+  Counters uncounted;
+  // Added to a clock, so not the largest number.
+  return wait_for(std::chrono::hours(24 * 365), uncounted);
+}
+
+Message Receive::wait_for(milliseconds timeout, Counters& counters) {
   const std::unique_ptr<State> state = std::move(state_);
   const Subject& subject = state->subject;
-  Counters& counters = state->channel->lanes[subject.header.lane].counters;
   const double waited_before = counters.wait_seconds;
   blocking(subject, counters.wait_seconds, [&] { state->pending->wait(timeout); });
   uint64_t length;

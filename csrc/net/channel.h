@@ -35,13 +35,14 @@ class Receive {
   // The message, once. Throws ProtocolError when something else arrived, PeerLost, PeerTimeout.
   Message wait();
   // For a peer that may think for as long as it likes: ends only with a message or a lost peer.
+  // Not in the counters, so several threads may wait so for different peers of a lane.
   Message wait_without_limit();
 
  private:
   friend class Channel;
   struct State;
   explicit Receive(std::unique_ptr<State> state);
-  Message wait_for(std::chrono::milliseconds timeout);
+  Message wait_for(std::chrono::milliseconds timeout, Counters& counters);
   std::unique_ptr<State> state_;
 };
 

@@ -146,15 +146,19 @@ class Link {
   }
 
   // Gloo closes the connections of the whole group when a wait times out, which wakes everybody,
-  // here and at the peers. It has no direct way to do so.
+  // here and at the peers. It has no direct way to do so, and a peer that is gone times nothing
+  // out.
   void abort() {
-    if (aborted_.exchange(true) || size() < 2) return;
-    try {
-      auto byte = std::make_shared<uint8_t>();
-      std::vector<at::Tensor> tensors{tensor(byte.get(), 1, byte)};
-      Work work = backend_->recv(tensors, (rank() + 1) % size(), kAbortTag);
-      work->wait(milliseconds(1));
-    } catch (const std::exception&) {  // the purpose, or the connections were closed before
+    if (aborted_.exchange(true)) return;
+    for (int peer = 0; peer < size(); ++peer) {
+      if (peer == rank()) continue;
+      try {
+        auto byte = std::make_shared<uint8_t>();
+        std::vector<at::Tensor> tensors{tensor(byte.get(), 1, byte)};
+        Work work = backend_->recv(tensors, peer, kAbortTag);
+        work->wait(milliseconds(1));
+      } catch (const std::exception&) {  // the purpose, or this connection was closed before
+      }
     }
   }
 

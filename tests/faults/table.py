@@ -13,6 +13,8 @@ MESSAGE = "faults/test_message_faults.py::"
 WIRE = "faults/test_wire_faults.py::"
 SETUP = "faults/test_setup_faults.py::"
 LINKS = "faults/test_encrypted_links.py::"
+STANDING = "faults/test_standing_dealer_faults.py::"
+SERVICE = "python/test_dealer_service.py::"
 DATA = "python/test_front_end_data.py::"
 FILES = "python/test_io_files.py::"
 SAVING = "python/test_io_refusals.py::"
@@ -112,8 +114,27 @@ ROWS = {
         START + "test_launch",
         START + "test_torchrun",
     ),
-    "dealer slow": (RANK + "test_a_stopped_dealer_is_a_timeout", START + "test_launch"),
-    "dealer restarted": (RANK + "test_a_dealer_that_comes_back_is_not_let_in",),
+    "dealer slow": (
+        RANK + "test_a_stopped_dealer_is_a_timeout",
+        START + "test_launch",
+        STANDING + "test_a_slow_session_process_is_a_timeout",
+    ),
+    "dealer restarted": (
+        RANK + "test_a_dealer_that_comes_back_is_not_let_in",
+        STANDING + "test_a_killed_service_takes_its_sessions_and_a_new_one_serves",
+    ),
+    "one of two sessions of a dealer fails": (
+        STANDING + "test_a_party_that_fails_ends_its_session_only",
+        STANDING + "test_a_killed_session_process_is_lost_alone",
+    ),
+    "garbage at a dealer's port": (
+        STANDING + "test_garbage_at_the_port_disturbs_nobody",
+        SERVICE + "test_what_is_no_announcement_is_refused",
+    ),
+    "a dealer asked for too much": (
+        SERVICE + "test_what_never_fits_is_refused_and_named",
+        SERVICE + "test_a_party_that_asks_and_never_reads_fills_no_memory",
+    ),
     "port taken": (
         SETUP + "test_a_taken_port_is_an_error_at_rank_0",
         SETUP + "test_a_taken_port_of_an_encrypted_link_is_named",
@@ -164,8 +185,6 @@ LIMITS = (
     "Plain Gloo: connecting again to ranks that are gone takes up to five times setup_timeout.",
     "Any link: a party that sends another payload with the right header changes the result.",
     "Any link: a party that leaves out a step in which nothing is sent is not noticed.",
-    "A dealer waits without limit for the requests of the last party: while that one is stopped, "
-    "or its host is cut off, the dealer stays. launch and torchrun end it.",
     "A port of MASTER_PORT held by a program that accepts and never answers keeps the ranks other "
     "than 0 waiting for longer than setup_timeout.",
 )

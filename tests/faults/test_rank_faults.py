@@ -58,10 +58,7 @@ def test_a_party_that_ends_is_lost_at_once(fork_server, certificates, frames, fa
 def test_a_stopped_party_is_a_timeout(fork_server, certificates, frames, link):
     fault = "inside stopped"
     for case, ranks in play(fork_server, fault, link, certificates, frames, patience=3.0):
-        # Who waits for it times out; who waits for those loses them.
-        if case["victim"] == DEALER - 1 and ranks[DEALER]["status"] is None:
-            # It asks for correlations when it likes, so the dealer waits for it until it has ended.
-            ranks[DEALER] = ranks[0]
+        # Who waits for it times out; who waits for those, as the dealer does, loses them.
         errors = check_survivors(case, ranks, {"PeerTimeout", "PeerLost"}, TIMEOUT_SECONDS)
         assert "PeerTimeout" in errors
         assert f"peer {case['victim']} did not answer" in str(ranks)

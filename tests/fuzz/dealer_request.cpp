@@ -5,7 +5,7 @@
 
 #include "core/errors.h"
 #include "correlation/descriptor.h"
-#include "correlation/third_party.h"
+#include "correlation/serving.h"
 #include "fuzz/targets.h"
 #include "net/memory_transport.h"
 

@@ -104,8 +104,9 @@ correlation::Significant significant_bits(std::optional<int> bits_known);
 std::vector<uint64_t> less_base(const std::vector<int64_t>& thresholds, int64_t base);
 std::vector<uint64_t> relative_thresholds(const std::vector<int64_t>& thresholds);
 
-// Runs the dealer of a session with `parties` parties until they are done.
+// Runs the dealer of a session with `parties` parties until they are done. `memory`: bytes that it
+// may hold for them, 0 for any number; see correlation/serving.h.
 void serve_dealer(std::shared_ptr<net::Transport> transport, int parties,
-                  std::chrono::milliseconds timeout);
+                  std::chrono::milliseconds timeout, size_t memory = 0);
 
 }  // namespace cryptensor::protocol::additive

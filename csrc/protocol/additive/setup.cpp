@@ -7,6 +7,7 @@
 #include "core/errors.h"
 #include "correlation/first_party.h"
 #include "correlation/rehearsed.h"
+#include "correlation/serving.h"
 #include "correlation/third_party.h"
 #include "crypto/key.h"
 #include "fixedpoint/fixedpoint.h"
@@ -195,7 +196,7 @@ void AdditiveEngine::say_goodbye() {
 }
 
 void serve_dealer(std::shared_ptr<net::Transport> transport, int parties,
-                  std::chrono::milliseconds timeout) {
+                  std::chrono::milliseconds timeout, size_t memory) {
   if (transport->rank() != parties || transport->size() != parties + 1) {
     throw ConfigError(
         fmt::format("the dealer must be rank {} of {} processes", parties, parties + 1));
@@ -206,7 +207,7 @@ void serve_dealer(std::shared_ptr<net::Transport> transport, int parties,
   hello.third_party = 1;
   const Keys none{std::vector<crypto::Key>(parties + 1), std::vector<crypto::Key>(parties + 1)};
   channel.set_session(greet(channel, hello, none)[0].nonce);
-  correlation::serve_dealer(channel, parties);
+  correlation::serve_dealer(channel, parties, memory);
 }
 
 }  // namespace cryptensor::protocol::additive

@@ -10,7 +10,9 @@
 #include <thread>
 
 #include "core/errors.h"
+#include "correlation/dealing_memory.h"
 #include "correlation/first_party.h"
+#include "correlation/serving.h"
 #include "correlation/third_party.h"
 #include "dealt.h"
 #include "net/memory_transport.h"
@@ -170,7 +172,8 @@ class ThirdParty : public testing::Test {
         provider.finish();
         channel.flush();
         if (p == parties - 1) {
-          received_in_all_ = channel.counters(net::kCorrectionLane).messages_received - 1;
+          // Less the seed and the last answer.
+          received_in_all_ = channel.counters(net::kCorrectionLane).messages_received - 2;
         }
       });
     }
@@ -269,6 +272,76 @@ void expect_refused(const std::vector<uint8_t>& request) {
   }
   Channel dealer(hub.transport(2), 0, kTimeout);
   EXPECT_THROW(serve_dealer(dealer, 2), ProtocolError) << testing::PrintToString(request);
+}
+
+// A dealer with `memory` in a thread; the parties are what the test makes of them.
+class Served {
+ public:
+  explicit Served(size_t memory) {
+    thread_ = std::thread([this, memory] {
+      Channel channel(hub_.transport(2), 0, kTimeout);
+      try {
+        serve_dealer(channel, 2, memory);
+      } catch (...) {
+        error_ = std::current_exception();
+        channel.abort();
+      }
+    });
+  }
+  ~Served() {
+    hub_.abort(2);
+    if (thread_.joinable()) thread_.join();
+  }
+  net::MemoryHub& hub() { return hub_; }
+  void end() {
+    thread_.join();
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  net::MemoryHub hub_{3};
+  std::exception_ptr error_;
+  std::thread thread_;
+};
+
+TEST(ServeDealer, EndsWhenAPartyIsLostThatItHearsNothingOf) {
+  Served served(0);
+  served.hub().abort(0);
+  EXPECT_THROW(served.end(), PeerLost);
+}
+
+TEST(ServeDealer, RefusesRequestsOfOtherParties) {
+  Served served(0);
+  Channel other(served.hub().transport(0), 0, kTimeout);
+  other.send(2, net::kRequestLane, Operation::dealer_request, DType::bytes, net::Message(4));
+  EXPECT_THROW(served.end(), ProtocolError);
+}
+
+TEST(ServeDealer, RefusesWhatNeverFitsItsMemory) {
+  for (const bool fits : {true, false}) {
+    const auto d = Descriptor::make_comparison(100'000, Comparison::sign, 0);
+    Served served(dealing_bytes(d) - (fits ? 0 : 1));
+    Channel channel(served.hub().transport(1), 0, kTimeout);
+    channel.receive(2, net::kCorrectionLane, Operation::dealer_seed, DType::bytes, 16)->wait();
+    ThirdPartyProvider provider(channel, {}, 1, 2);
+    if (fits) {
+      for (int i = 0; i < 3; ++i) take(provider, d);
+      provider.finish();
+      served.end();
+    } else {
+      EXPECT_THROW(take(provider, d), PeerLost);
+      EXPECT_THROW(served.end(), RangeError);
+    }
+  }
+}
+
+TEST(ServeDealer, TellsItsMemoryFromTheDescriptor) {
+  for (const Descriptor& d : all_kinds()) {
+    EXPECT_GE(dealing_bytes(d), d.correction_bytes());
+    EXPECT_LT(dealing_bytes(d), size_t{1} << 30) << "small examples";
+  }
+  const auto largest = Descriptor::make_one_hot(uint64_t{1} << 20, 1024);
+  EXPECT_GE(dealing_bytes(largest), uint64_t{8} << 30);
 }
 
 TEST(ServeDealer, RefusesMalformedRequests) {
