@@ -23,12 +23,14 @@ from .data import cryptensor, share
 from .graph import optimize
 from .io import load, load_from_party, save
 from .launch import launch, progress, simulate
+from .layout import Mesh, init_mesh, mesh
 from .links import make_certificates
 from .nn import calibrate, decrypt, encrypt
 from .policy import policy
 from .private import define_private_variable, masked, private_input, private_output
 from .profiler import reset_stats, stats
 from .seeding import seeded
+from .serving import serve
 from .session import init, rank, shutdown, world_size
 from .tensor import CrypTensor
 
@@ -41,6 +43,7 @@ __all__ = [
     "CheckReport",
     "CostReport",
     "CrypTensor",
+    "Mesh",
     "Network",
     "bounded",
     "calibrate",
@@ -52,12 +55,14 @@ __all__ = [
     "encrypt",
     "errors",
     "init",
+    "init_mesh",
     "launch",
     "load",
     "load_from_party",
     "make_certificates",
     "manual_seed",
     "masked",
+    "mesh",
     "optimize",
     "policy",
     "private_input",
@@ -67,6 +72,7 @@ __all__ = [
     "reset_stats",
     "save",
     "seeded",
+    "serve",
     "share",
     "shutdown",
     "simulate",

@@ -19,6 +19,7 @@ MAX_SECONDS = 86_400.0
 MAX_THREADS = 1_024
 TWO_PARTY_TRUNCATIONS = ("local", "one_bit")
 MAX_PARTIES = 16
+MAX_WORKERS = 1_024
 MIN_PRECISION = 8
 MAX_PRECISION = 24
 
@@ -28,6 +29,7 @@ class Settings:
     """What all parties of a session have to agree on, and how long they wait for each other.
 
     parties: number of computing parties; the dealer is not one of them.
+    workers: processes of each party; worker w of every party and a dealer form a group.
     provider: who makes the correlated randomness. "third_party" is a process of its own,
       "first_party" are the parties themselves, which then could read every secret: simulation only.
     timeout: seconds to wait for a peer in the middle of an operation.
@@ -50,6 +52,7 @@ class Settings:
     """
 
     parties: int = 2
+    workers: int = 1
     provider: str = "third_party"
     timeout: float = 30.0
     precision: int = 16
@@ -65,21 +68,22 @@ class Settings:
     transport: str = "auto"
 
     def __post_init__(self) -> None:
-        _check_integer("parties", self.parties, 2, MAX_PARTIES)
+        check_integer("parties", self.parties, 2, MAX_PARTIES)
+        check_integer("workers", self.workers, 1, MAX_WORKERS)
         _check_choice("provider", self.provider, PROVIDERS)
-        _check_seconds("timeout", self.timeout)
-        _check_integer("precision", self.precision, MIN_PRECISION, MAX_PRECISION)
+        check_seconds("timeout", self.timeout)
+        check_integer("precision", self.precision, MIN_PRECISION, MAX_PRECISION)
         _check_choice("truncation", self.truncation, TRUNCATIONS)
         if self.parties > 2 and self.truncation in TWO_PARTY_TRUNCATIONS:
             raise _refusal(
                 "truncation", self.truncation, "'interactive' or 'exact' for 3 or more parties"
             )
         _check_choice("network", self.network, NETWORKS)
-        _check_integer("threads", self.threads, 1, MAX_THREADS)
+        check_integer("threads", self.threads, 1, MAX_THREADS)
         for name in ("checked", "insecure_ok"):
             if not isinstance(getattr(self, name), bool):
                 raise _refusal(name, getattr(self, name), "True or False")
-        _check_seconds("setup_timeout", self.setup_timeout)
+        check_seconds("setup_timeout", self.setup_timeout)
         if self.certificates is not None and not isinstance(self.certificates, str):
             raise _refusal("certificates", self.certificates, "None or the path of a folder")
         _check_choice("transport", self.transport, TRANSPORTS)
@@ -89,17 +93,24 @@ class Settings:
             parse_address("dealer", self.dealer)
             if self.provider != "third_party":
                 raise _refusal("provider", self.provider, "'third_party' where a dealer is given")
+            if self.workers != 1:
+                raise _refusal("workers", self.workers, "1 where a standing dealer is given")
             if self.seed is not None:
                 raise _refusal("seed", self.seed, "None where a dealer is given, which has its own")
 
     @property
     def ranks(self) -> int:
-        """Processes (or threads) in all: the parties, and the dealer where it is apart."""
+        """Processes (or threads) of one group: the parties, and the dealer where it is apart."""
         return self.parties + (1 if self.provider == "third_party" else 0)
+
+    @property
+    def processes(self) -> int:
+        """Processes in all: every group's ranks."""
+        return self.ranks * self.workers
 
     def agreement(self) -> dict[str, object]:
         """The settings that must be equal at all ranks."""
-        shared = {"parties", "provider", "precision", "truncation", "checked"}
+        shared = {"parties", "workers", "provider", "precision", "truncation", "checked"}
         shared |= {"network", "transport"}
         agreed = {f.name: getattr(self, f.name) for f in fields(self) if f.name in shared}
         return {**agreed, "encrypted": self.certificates is not None}
@@ -121,13 +132,15 @@ def _refusal(name: str, value: object, allowed: str) -> ConfigError:
     return ConfigError(f"{name} is {value!r}; it must be {allowed}")
 
 
-def _check_integer(name: str, value: object, low: int, high: int) -> None:
+def check_integer(name: str, value: object, low: int, high: int) -> None:
+    """ConfigError unless the value is an integer from low to high."""
     # bool is an int in Python, but parties=True is never meant.
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise _refusal(name, value, f"an integer from {low} to {high}")
 
 
-def _check_seconds(name: str, value: object) -> None:
+def check_seconds(name: str, value: object) -> None:
+    """ConfigError unless the value is a sensible number of seconds."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or not 0 < value <= MAX_SECONDS:
         raise _refusal(name, value, f"a number of seconds above 0 and at most {MAX_SECONDS:g}")

@@ -27,6 +27,7 @@ __all__ = [
     "EntropyError",
     "Error",
     "FileError",
+    "Overloaded",
     "PeerLost",
     "PeerTimeout",
     "PolicyError",
@@ -59,6 +60,10 @@ class UnsupportedOperation(Error, NotImplementedError):  # noqa: N818  io's name
 
 class FileError(Error, OSError):
     """A file of ct.save() that cannot be written, or that is missing, altered, mixed or foreign."""
+
+
+class Overloaded(Error):  # noqa: N818  as the network errors, it says what happened
+    """A service whose queue is full refuses a request; it can be tried again later."""
 
 
 class RemoteError(Error):

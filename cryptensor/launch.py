@@ -20,6 +20,7 @@ def launch(
     fn: Callable,
     *args,
     parties: int = 2,
+    workers: int = 1,
     provider: str = "third_party",
     timeout: float = 30.0,
     precision: int = 16,
@@ -43,7 +44,9 @@ def launch(
     included. `on_progress(party, message)` is called here for every `progress(message)` there. With
     `certificates`, a folder of make_certificates(), the processes talk over encrypted links, as
     they would between hosts. `dealer` is HOST:PORT of a dealer that stands on this machine
-    (`cryptensor dealer`); then none is started.
+    (`cryptensor dealer`); then none is started. With more than one of `workers` there are as
+    many processes of each party, fn finds its place by ct.mesh(), and the result of a party is the
+    list of its workers' results.
 
     Raises ConfigError for a bad setting or what cannot be pickled, and RemoteError when a party
     raises or dies: its `party`, `kind`, `message` and `remote_traceback` tell of the first cause,
@@ -51,6 +54,7 @@ def launch(
     """
     settings = Settings(
         parties=parties,
+        workers=workers,
         provider=provider,
         timeout=timeout,
         precision=precision,
@@ -71,14 +75,17 @@ def launch(
     processes: list[PartyProcess] = []
     try:
         store = rendezvous.serve_loopback_store()
-        for rank in range(settings.ranks if dealer is None else parties):
+        for rank in range(settings.processes if dealer is None else parties):
             processes.append(PartyProcess(rank, settings, store.port, work))
         failures = watch(processes, on_progress)
         computing = [process for process in processes if not process.is_dealer]
         # A dealer that fails after the last result has nothing left to spoil.
         if failures and not all(party.done for party in computing):
             raise remote_error(failures)
-        return [party.result() for party in computing]
+        results = [process.result() for process in computing]
+        if workers == 1:
+            return results
+        return [results[first : first + workers] for first in range(0, len(results), workers)]
     finally:
         stop(processes)
         os.close(work)

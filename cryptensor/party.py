@@ -42,6 +42,10 @@ class Task:
     work: int
     result: int
 
+    @property
+    def party(self) -> int:
+        return self.rank // self.settings.workers
+
     def to_json(self) -> str:
         return json.dumps({**asdict(self), "path": sys.path})
 
@@ -61,7 +65,7 @@ def main(task: Task) -> None:
         pipe.send(("done", None))
     except BaseException as error:
         # The cause has to be on its way before the peers notice that this party is gone.
-        pipe.send(("failed", Failure.of_exception(task.rank, task.name, _trimmed(error))))
+        pipe.send(("failed", Failure.of_exception(task.party, task.name, _trimmed(error))))
         _abandon()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -72,12 +76,12 @@ def main(task: Task) -> None:
 def _run(task: Task, pipe: Connection) -> None:
     import torch
 
-    from . import rendezvous, session, standing_dealer
+    from . import layout, rendezvous, session, standing_dealer
 
     torch.set_num_threads(task.settings.threads)
     meeting = rendezvous.Meeting(
         rank=task.rank,
-        size=task.settings.ranks,
+        size=task.settings.processes,
         host=rendezvous.LOOPBACK,
         port=task.port,
         hosts_store=False,
@@ -86,14 +90,14 @@ def _run(task: Task, pipe: Connection) -> None:
     if task.settings.dealer is not None:
         meeting = standing_dealer.expected(meeting, task.settings)
     work = None
-    if task.rank == task.settings.parties:
+    if task.party == task.settings.parties:
         # The dealer runs ahead: with few cores it must not delay a round of the parties.
         os.nice(_DEALER_NICENESS)
     else:
         # Mapped, because the parties share this file and with it its read position.
         work = mmap.mmap(task.work, 0, access=mmap.ACCESS_READ)
     store = rendezvous.open_store(meeting, task.settings.setup_timeout)
-    opened = session.join(store, meeting, task.settings)
+    opened = layout.join(store, meeting, task.settings)
     if opened is None:
         return
     opened.report = lambda message: pipe.send(("progress", message))

@@ -29,8 +29,11 @@ class PartyProcess:
 
     def __init__(self, rank: int, settings: Settings, port: int, work: int) -> None:
         self.rank = rank
-        self.is_dealer = rank == settings.parties
-        self.name = f"the dealer (rank {rank})" if self.is_dealer else f"party {rank}"
+        self.party, worker = divmod(rank, settings.workers)
+        self.is_dealer = self.party == settings.parties
+        self.name = f"the dealer (rank {rank})" if self.is_dealer else f"party {self.party}"
+        if settings.workers > 1 and not self.is_dealer:
+            self.name += f", worker {worker}"
         self.done = False
         self.failure: Failure | None = None
         self._result = os.memfd_create(f"cryptensor-result-{rank}")
@@ -91,7 +94,7 @@ class PartyProcess:
         elif kind == "failed":
             self.failure = content
         elif on_progress is not None:
-            on_progress(self.rank, content)
+            on_progress(self.party, content)
 
     def _await_end(self) -> None:
         # The pipe closes a moment before the process can be reaped.
@@ -104,7 +107,7 @@ class PartyProcess:
 
     def _note_end(self) -> None:
         if not self.finished:
-            self.failure = Failure.of_exit(self.rank, self.name, self._process.returncode)
+            self.failure = Failure.of_exit(self.party, self.name, self._process.returncode)
 
     def _signal(self, number: int) -> None:
         # The process leads a group of its own, so its children (data loaders) end with it. The

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -25,7 +26,8 @@ class Session:
     """An engine, the settings that it was made with, and what has to live as long.
 
     `report` takes progress messages on their way to whoever started the parties; `openings` sees
-    every reveal before it happens. `trace` has the frames of a seeded session, which is a test.
+    every reveal before it happens. `mesh` is the place of this process among several workers.
+    `trace` has the frames of a seeded session, which is a test.
     """
 
     engine: object
@@ -34,6 +36,7 @@ class Session:
     keep: tuple = field(default=(), repr=False)
     openings: Openings = field(default_factory=Openings, repr=False)
     trace: object = field(default=None, repr=False)
+    mesh: Any = field(default=None, repr=False)
 
 
 class _Stack(threading.local):
@@ -217,7 +220,10 @@ def refuse_insecure(settings: Settings, loopback: bool) -> None:
 
 def shutdown() -> None:
     """Ends the current session: says goodbye to the dealer and closes the connections."""
-    pop().engine.shutdown()
+    closed = pop()
+    closed.engine.shutdown()
+    if closed.mesh is not None:
+        closed.mesh.close()
 
 
 def abandon() -> None:

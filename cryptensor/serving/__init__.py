@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+"""Private inference as a service: replicas of all parties in Ray actors behind one queue."""
+
+from .metrics import Metrics
+from .service import Health, Service, serve
+
+__all__ = ["Health", "Metrics", "Service", "serve"]
