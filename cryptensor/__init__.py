@@ -26,6 +26,7 @@ from .launch import launch, progress, simulate
 from .layout import Mesh, init_mesh, mesh
 from .links import make_certificates
 from .nn import calibrate, decrypt, encrypt
+from .offline import Plan, offline_step, store_status, trace
 from .policy import policy
 from .private import define_private_variable, masked, private_input, private_output
 from .profiler import reset_stats, stats
@@ -45,6 +46,7 @@ __all__ = [
     "CrypTensor",
     "Mesh",
     "Network",
+    "Plan",
     "bounded",
     "calibrate",
     "check",
@@ -63,6 +65,7 @@ __all__ = [
     "manual_seed",
     "masked",
     "mesh",
+    "offline_step",
     "optimize",
     "policy",
     "private_input",
@@ -77,5 +80,7 @@ __all__ = [
     "shutdown",
     "simulate",
     "stats",
+    "store_status",
+    "trace",
     "world_size",
 ]

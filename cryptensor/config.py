@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from .address import parse_address
 from .errors import ConfigError
 
-PROVIDERS = ("third_party", "first_party")
+PROVIDERS = ("third_party", "first_party", "stored")
 NETWORKS = ("lan", "wan")
 TRANSPORTS = ("auto", "gloo", "shared_memory")
 TRUNCATIONS = ("default", "local", "one_bit", "interactive", "exact")
@@ -32,6 +32,7 @@ class Settings:
     workers: processes of each party; worker w of every party and a dealer form a group.
     provider: who makes the correlated randomness. "third_party" is a process of its own,
       "first_party" are the parties themselves, which then could read every secret: simulation only.
+      "stored": nobody while the session runs, it was dealt before.
     timeout: seconds to wait for a peer in the middle of an operation.
     precision: fraction bits of an encoded number.
     truncation: how a product goes back to `precision` fraction bits.
@@ -48,6 +49,8 @@ class Settings:
     transport: how ranks talk without certificates. "shared_memory" is for processes of one user on
       one host, "gloo" (TCP) for any; "auto" is shared memory where it is possible.
     dealer: HOST:PORT of a dealer that stands apart; None: one that is started with the parties.
+    store: of the provider "stored": a folder of `cryptensor deal`, or this party's file of one.
+    records: notes which correlations are taken, see trace(); with "first_party" only.
     seed: of a test whose transcripts repeat, see seeding.py; None: true randomness.
     """
 
@@ -64,6 +67,8 @@ class Settings:
     setup_timeout: float = 10.0
     certificates: str | None = None
     dealer: str | None = None
+    store: str | None = None
+    records: bool = False
     seed: int | None = None
     transport: str = "auto"
 
@@ -80,7 +85,7 @@ class Settings:
             )
         _check_choice("network", self.network, NETWORKS)
         check_integer("threads", self.threads, 1, MAX_THREADS)
-        for name in ("checked", "insecure_ok"):
+        for name in ("checked", "insecure_ok", "records"):
             if not isinstance(getattr(self, name), bool):
                 raise _refusal(name, getattr(self, name), "True or False")
         check_seconds("setup_timeout", self.setup_timeout)
@@ -97,6 +102,12 @@ class Settings:
                 raise _refusal("workers", self.workers, "1 where a standing dealer is given")
             if self.seed is not None:
                 raise _refusal("seed", self.seed, "None where a dealer is given, which has its own")
+
+        if self.store is not None and not isinstance(self.store, str):
+            raise _refusal("store", self.store, "None or a path")
+        if (self.provider == "stored") != bool(self.store):
+            allowed = "a path with provider 'stored', and None with any other"
+            raise _refusal("store", self.store, allowed)
 
     @property
     def ranks(self) -> int:

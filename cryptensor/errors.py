@@ -19,6 +19,7 @@ from ._C import (
     RangeError,
     SetupError,
     ShapeError,
+    StoreError,
 )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "SecretLeakError",
     "SetupError",
     "ShapeError",
+    "StoreError",
     "UnsupportedOperation",
 ]
 

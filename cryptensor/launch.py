@@ -33,6 +33,7 @@ def launch(
     certificates: str | None = None,
     transport: str = "auto",
     dealer: str | None = None,
+    store: str | os.PathLike | None = None,
     on_progress: Progress | None = None,
     **kwargs,
 ) -> list:
@@ -46,7 +47,8 @@ def launch(
     they would between hosts. `dealer` is HOST:PORT of a dealer that stands on this machine
     (`cryptensor dealer`); then none is started. With more than one of `workers` there are as
     many processes of each party, fn finds its place by ct.mesh(), and the result of a party is the
-    list of its workers' results.
+    list of its workers' results. With provider="stored", `store` is the folder of
+    `cryptensor deal` (see trace()), and no process deals.
 
     Raises ConfigError for a bad setting or what cannot be pickled, and RemoteError when a party
     raises or dies: its `party`, `kind`, `message` and `remote_traceback` tell of the first cause,
@@ -66,6 +68,7 @@ def launch(
         setup_timeout=setup_timeout,
         certificates=certificates,
         dealer=dealer,
+        store=None if store is None else os.fspath(store),
         seed=seeding.current(),
         transport=chosen_transport(transport, certificates),
     )
@@ -101,6 +104,7 @@ def simulate(
     truncation: str = "default",
     checked: bool = False,
     network: str = "lan",
+    store: str | os.PathLike | None = None,
     on_progress: Progress | None = None,
     **kwargs,
 ) -> list:
@@ -116,11 +120,23 @@ def simulate(
         truncation=truncation,
         checked=checked,
         network=network,
+        store=None if store is None else os.fspath(store),
         seed=seeding.current(),
     )
+    return in_threads(settings, fn, args, kwargs, on_progress)
+
+
+def in_threads(
+    settings: Settings,
+    fn: Callable,
+    args: tuple,
+    kwargs: dict,
+    on_progress: Progress | None = None,
+) -> list:
+    """`simulate` with settings that are made already."""
     _check_callable(fn)
     _check_progress(on_progress)
-    copies = [_copied(args, kwargs) for _ in range(parties)]
+    copies = [_copied(args, kwargs) for _ in range(settings.parties)]
     run = _Simulation(settings, on_progress)
     return run(fn, copies)
 

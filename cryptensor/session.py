@@ -92,6 +92,7 @@ def init(
     certificates: str | None = None,
     transport: str = "auto",
     dealer: str | None = None,
+    store: str | os.PathLike | None = None,
 ) -> None:
     """Starts a session in a program that torchrun or `cryptensor party` started, once per process.
 
@@ -109,6 +110,10 @@ def init(
     init() serves until the parties said goodbye and then ends the program (SystemExit 0), so that
     one program has one such session. Raises SetupError naming the ranks that did not come within
     `setup_timeout` seconds.
+
+    With the provider "stored" there is no dealer's rank: `store` (or CRYPTENSOR_STORE) is this
+    party's file of `cryptensor deal`, or the folder that holds it as party<rank>.store. The session
+    uses up a lot of it; see trace().
     """
     global _dealer_served
     if is_active():
@@ -135,6 +140,7 @@ def init(
         setup_timeout=setup_timeout,
         certificates=certificates,
         dealer=dealer,
+        store=_store_of(store, provider),
         seed=seeding.current(),
         transport=chosen_transport(transport, certificates),
     )
@@ -189,10 +195,17 @@ def open_session(transport, rank: int, settings: Settings, keep: tuple = ()) -> 
         checked=settings.checked,
         few_rounds=settings.network == "wan",
         timeout=settings.timeout,
+        store=store_file(settings.store, rank) if settings.store else "",
+        records=settings.records,
     )
     opened = Session(engine, settings, keep=keep, trace=trace)
     engine.guard_reveals(opened.openings)
     return push(opened)
+
+
+def store_file(store: str, rank: int) -> str:
+    """The file of one party in the folder of a store, or the file itself."""
+    return os.path.join(store, f"party{rank}.store") if os.path.isdir(store) else store
 
 
 def refuse_insecure(settings: Settings, loopback: bool) -> None:
@@ -240,6 +253,12 @@ def rank() -> int:
 def world_size() -> int:
     """How many parties compute. The dealer is not counted."""
     return current().engine.parties
+
+
+def _store_of(store: str | os.PathLike | None, provider: str) -> str | None:
+    if store is None and provider == "stored":
+        return os.environ.get("CRYPTENSOR_STORE")
+    return None if store is None else os.fspath(store)
 
 
 def _party_count(provider: str, size: int) -> int:

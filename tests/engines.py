@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable
@@ -32,6 +33,7 @@ def _load():
 C = _load()
 
 PROVIDERS = ("first_party", "third_party")
+STORED = [(parties, "stored") for parties in (2, 3)]
 CONFIGURATIONS = [(parties, provider) for provider in PROVIDERS for parties in (2, 3, 4)]
 
 
@@ -83,6 +85,12 @@ def run_traced(
     **settings,
 ) -> Traced:
     """As run(), and every frame that was sent."""
+    if provider == "stored" and "store" not in settings:
+        with tempfile.TemporaryDirectory() as store:
+            deal(plan_of(fn, parties, timeout=timeout, **settings), store)
+            settings = {**settings, "store": store}
+            return run_traced(fn, parties, provider, timeout=timeout, trace=trace, **settings)
+    store = settings.pop("store", None)
     ranks = parties + (provider == "third_party")
     hub = C.MemoryHub(ranks)
     transports = [hub.transport(rank) for rank in range(ranks)]
@@ -97,7 +105,10 @@ def run_traced(
             if rank == parties:
                 C.serve_dealer(transport, parties, timeout)
                 return
-            engine = C.make_engine(transport, parties, provider, timeout=timeout, **settings)
+            mine = {"store": f"{store}/party{rank}.store"} if store else {}
+            engine = C.make_engine(
+                transport, parties, provider, timeout=timeout, **settings, **mine
+            )
             results[rank] = fn(engine)
             engine.shutdown()
         except BaseException as error:
@@ -113,6 +124,25 @@ def run_traced(
         raise PartyError(dict(sorted(errors.items())))
     frames = [[Frame(*sent) for sent in t.frames()] for t in transports] if trace else []
     return Traced(results, frames)
+
+
+def plan_of(fn: Callable, parties: int = 2, **settings):
+    """What fn(engine) takes, and one correlation more: some programs take none."""
+
+    def traced(engine):
+        fn(engine)
+        engine.square(engine.share(engine.input([1] if engine.rank else torch.ones(1), 0)))
+        return engine
+
+    return C.Plan.of(run(traced, parties, "first_party", records=True, **settings)[-1])
+
+
+def deal(plan, folder: str, lots: int = 1, steps: int = 0) -> None:
+    """The store of a plan: `lots` times its start and `steps` further steps."""
+    writer = C.StoreWriter(str(folder), plan, lots, steps)
+    for lot in range(lots):
+        writer.deal(lot)
+    writer.finish()
 
 
 class Cost(NamedTuple):

@@ -12,6 +12,7 @@ import typer
 
 from ..errors import Error
 from .cost import cost
+from .deal import deal
 from .dealer import dealer
 from .party import party
 
@@ -53,6 +54,7 @@ def cert(
 
 application.command()(cost)
 application.command()(dealer)
+application.command()(deal)
 
 
 def main() -> None:

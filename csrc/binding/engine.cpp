@@ -60,11 +60,17 @@ py::list stats(Engine& engine) {
 std::shared_ptr<Engine> make_engine(std::shared_ptr<net::Transport> transport, int parties,
                                     const std::string& provider, int precision,
                                     const std::string& truncation, bool checked, bool few_rounds,
-                                    double timeout) {
+                                    double timeout, const std::string& store, bool records) {
   additive::AdditiveConfig config;
-  if (provider != "first_party" && provider != "third_party") {
-    throw ConfigError("provider is '" + provider + "'; allowed are first_party and third_party");
+  if (provider != "first_party" && provider != "third_party" && provider != "stored") {
+    throw ConfigError("provider is '" + provider +
+                      "'; allowed are first_party, third_party and stored");
   }
+  if ((provider == "stored") == store.empty()) {
+    throw ConfigError("store is '" + store + "'; it must be given with the provider stored only");
+  }
+  config.store = store;
+  config.records = records;
   config.parties = parties;
   config.third_party = provider == "third_party";
   config.precision = precision;
@@ -350,6 +356,7 @@ void bind_engine(py::module_& m) {
              });
            })
       .def("reveals", [](Engine& e) { return e.statistics().reveals; })
+      .def("mark_step", &Engine::mark_step, py::arg("begins"), release_gil())
       .def("synchronize", &Engine::synchronize, py::arg("bytes") = 8, release_gil())
       .def(
           "shutdown",
@@ -363,7 +370,8 @@ void bind_engine(py::module_& m) {
   bind_rehearsal(m, engine);
   m.def("make_engine", &make_engine, py::arg("transport"), py::arg("parties"), py::arg("provider"),
         py::arg("precision") = 16, py::arg("truncation") = "default", py::arg("checked") = false,
-        py::arg("few_rounds") = false, py::arg("timeout") = 30.0, release_gil());
+        py::arg("few_rounds") = false, py::arg("timeout") = 30.0, py::arg("store") = "",
+        py::arg("records") = false, release_gil());
   m.def(
       "plaintext_engine",
       [](int precision, const std::string& truncation, bool checked,

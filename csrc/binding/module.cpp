@@ -48,6 +48,7 @@ void bind_errors(py::module_& m) {
   bind_error<PeerTimeout>(m, "PeerTimeout", base, false);
   bind_error<SetupError>(m, "SetupError", base, false);
   bind_error<AuthFailed>(m, "AuthFailed", base, false);
+  bind_error<StoreError>(m, "StoreError", base, false);
   bind_error<EntropyError>(m, "EntropyError", base, false);
 }
 
@@ -151,5 +152,6 @@ PYBIND11_MODULE(_C, m) {
   cryptensor::binding::bind_interference(m);
   cryptensor::binding::bind_secret(m);
   cryptensor::binding::bind_engine(m);
+  cryptensor::binding::bind_store(m);
   cryptensor::binding::refuse_by_type(m);  // last: of all that is bound above
 }

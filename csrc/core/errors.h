@@ -61,6 +61,13 @@ class AuthFailed : public Error {
   using Error::Error;
 };
 
+// A store of correlations that is used up, missing, altered or foreign, or a program that departs
+// from what was dealt for it.
+class StoreError : public Error {
+ public:
+  using Error::Error;
+};
+
 // The operating system gave no randomness. There is no fallback.
 class EntropyError : public Error {
  public:

@@ -4,6 +4,8 @@
 #include <ATen/ops/as_strided.h>
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
+
 #include "core/buffer.h"
 #include "correlation/cpu/comparison_kernels.h"
 #include "crypto/mutant.h"
@@ -14,15 +16,30 @@ namespace {
 
 uint64_t* words(const at::Tensor& t) { return reinterpret_cast<uint64_t*>(t.data_ptr<int64_t>()); }
 
+// Streams are expanded block by block, in the cache, where they are used.
+constexpr size_t kBlockBytes = size_t{1} << 14;
+constexpr size_t kLineBytes = 64;  // what Prg::fill counts in
+
+// use(values of `stream` from element i on, i, how many) for each block of n elements.
+template <class T, class Use>
+void each_block(const crypto::Prg& prg, uint64_t stream, size_t n, const Use& use) {
+  constexpr size_t kElements = kBlockBytes / sizeof(T);
+  alignas(64) T block[kElements];
+  for (size_t i = 0; i < n; i += kElements) {
+    const size_t count = std::min(kElements, n - i);
+    prg.fill(stream, i * sizeof(T) / kLineBytes, block, count * sizeof(T));
+    use(static_cast<const T*>(block), i, count);
+  }
+}
+
 // value -= what the parties before the last expand from `stream`.
 template <class T>
 void subtract_others(const std::vector<crypto::Prg>& prgs, uint64_t stream, T* value, size_t n) {
   if (crypto::mutant::planted(crypto::mutant::kUnmaskedCorrection)) return;
-  Buffer scratch(n * sizeof(T));
   for (size_t p = 0; p + 1 < prgs.size(); ++p) {
-    prgs[p].fill(stream, 0, scratch.data(), n * sizeof(T));
-    const T* share = scratch.as<T>();
-    for (size_t i = 0; i < n; ++i) value[i] = static_cast<T>(value[i] - share[i]);
+    each_block<T>(prgs[p], stream, n, [value](const T* share, size_t i, size_t count) {
+      for (size_t k = 0; k < count; ++k) value[i + k] = static_cast<T>(value[i + k] - share[k]);
+    });
   }
 }
 
@@ -33,6 +50,39 @@ void deal_top_bits(const std::vector<crypto::Prg>& prgs, const uint64_t* r, size
   W* wrap = reinterpret_cast<W*>(out);
   for (size_t i = 0; i < n; ++i) wrap[i] = static_cast<W>(r[i] >> 63);
   subtract_others(prgs, kWrapStream, wrap, n);
+}
+
+// The product of two masks, element by element: nothing but the corrections goes to memory. A mask
+// is the sum of its holders' streams; without `right` it is the square.
+void deal_flat_product(const std::vector<crypto::Prg>& prgs, const std::vector<crypto::Prg>& left,
+                       const std::vector<crypto::Prg>& right, size_t n, uint64_t* out) {
+  constexpr size_t kElements = kBlockBytes / 8;
+  alignas(64) uint64_t one[kElements], other[kElements], share[kElements];
+  const auto sum = [&share](const std::vector<crypto::Prg>& holders, size_t line, uint64_t* to,
+                            size_t count) {
+    holders[0].fill(kMaskStream, line, to, 8 * count);
+    for (size_t h = 1; h < holders.size(); ++h) {
+      holders[h].fill(kMaskStream, line, share, 8 * count);
+      ring::add_to(to, share, count);
+    }
+  };
+  for (size_t i = 0; i < n; i += kElements) {
+    const size_t count = std::min(kElements, n - i), line = 8 * i / kLineBytes;
+    sum(left, line, one, count);
+    if (!right.empty()) sum(right, line, other, count);
+    const uint64_t* by = right.empty() ? one : other;
+    for (size_t k = 0; k < count; ++k) out[i + k] = one[k] * by[k];
+  }
+  subtract_others(prgs, kProductStream, out, n);
+}
+
+// n elements in their order.
+bool is_flat(const MaskView& view, size_t n) {
+  int64_t step = 1;
+  for (size_t i = view.sizes.size(); i-- > 0; step *= view.sizes[i]) {
+    if (view.sizes[i] != 1 && view.strides[i] != step) return false;
+  }
+  return view.offset == 0 && static_cast<size_t>(step) == n;
 }
 
 template <class W>
@@ -68,23 +118,42 @@ std::vector<crypto::Prg> Dealer::prgs(uint64_t serial, uint64_t digest) const {
 
 at::Tensor Dealer::expand(const MaskView& view) const {
   const MaskName& mask = view.mask;
-  at::Tensor sum;
+  at::Tensor sum = at::empty({static_cast<int64_t>(mask.numel)}, at::kLong);
+  uint64_t* out = words(sum);
+  bool first = true;
   for (int p = 0; p < parties(); ++p) {
     if ((mask.holders >> p & 1) == 0) continue;
-    at::Tensor share = at::empty({static_cast<int64_t>(mask.numel)}, at::kLong);
-    correlation_prg(party_prgs_[p], mask.serial, mask.digest)
-        .fill(kMaskStream, 0, share.data_ptr(), 8 * mask.numel);
-    if (sum.defined()) {
-      ring::add_to(words(sum), words(share), mask.numel);
+    const crypto::Prg prg = correlation_prg(party_prgs_[p], mask.serial, mask.digest);
+    if (first) {
+      prg.fill(kMaskStream, 0, out, 8 * mask.numel);
     } else {
-      sum = share;
+      each_block<uint64_t>(prg, kMaskStream, mask.numel,
+                           [out](const uint64_t* share, size_t i, size_t count) {
+                             ring::add_to(out + i, share, count);
+                           });
     }
+    first = false;
   }
   return at::as_strided(sum, view.sizes, view.strides, view.offset);
 }
 
 void Dealer::deal_bilinear(const std::vector<crypto::Prg>& prgs, const Descriptor& d,
                            uint8_t* out) const {
+  const size_t n = d.correction_bytes() / 8;
+  if (d.map.kind == ring::Bilinear::multiply && is_flat(d.left, n) && is_flat(d.right, n)) {
+    const auto holders = [this](const MaskName& mask) {
+      std::vector<crypto::Prg> out;
+      for (int p = 0; p < parties(); ++p) {
+        if (mask.holders >> p & 1)
+          out.push_back(correlation_prg(party_prgs_[p], mask.serial, mask.digest));
+      }
+      return out;
+    };
+    const bool square = d.right == d.left;
+    return deal_flat_product(prgs, holders(d.left.mask),
+                             square ? std::vector<crypto::Prg>() : holders(d.right.mask), n,
+                             reinterpret_cast<uint64_t*>(out));
+  }
   const at::Tensor left = expand(d.left);
   const at::Tensor right = d.right == d.left ? left : expand(d.right);
   const at::Tensor product = d.map(left, right).contiguous();

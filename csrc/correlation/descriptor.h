@@ -25,6 +25,7 @@ struct MaskName {
   uint64_t numel = 0;
   uint32_t holders = 0;     // bit i: party i holds a share
   bool long_lived = false;  // a weight's: named by its absolute serial in forecasts
+  uint32_t epoch = 0;       // of the provider that took it; never sent
   bool operator==(const MaskName&) const = default;
 };
 

@@ -6,8 +6,9 @@
 namespace cryptensor::correlation {
 
 Correlation Provider::take(const Descriptor& descriptor) {
-  const uint64_t serial = next_serial_++;
   const uint64_t digest = descriptor.digest();
+  expect(descriptor, digest);
+  const uint64_t serial = next_serial_++;
   Correlation out{serial, digest, correlation_prg(key_, serial, digest), nullptr, {}};
   if (corrected()) taken(serial, descriptor);
   const size_t bytes = descriptor.correction_bytes();
@@ -21,9 +22,17 @@ Correlation Provider::take(const Descriptor& descriptor) {
 
 MaskName Provider::take_mask(uint64_t numel, uint32_t holders, bool long_lived) {
   const Descriptor descriptor = Descriptor::make_mask(numel, holders);
+  const uint64_t digest = descriptor.digest();
+  expect(descriptor, digest);
   const uint64_t serial = next_serial_++;
   if (corrected()) taken(serial, descriptor);
-  return {serial, descriptor.digest(), numel, holders, long_lived};
+  return {serial, digest, numel, holders, long_lived, epoch_};
+}
+
+void Provider::begin_epoch(const crypto::Key& key) {
+  key_ = crypto::Prg(key);
+  next_serial_ = 0;
+  ++epoch_;
 }
 
 crypto::Prg Provider::mask_prg(const MaskName& mask) const {

@@ -2,6 +2,7 @@
 // Where a party takes its correlated randomness from.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -33,7 +34,9 @@ class Provider {
   Correlation take(const Descriptor& descriptor);
   MaskName take_mask(uint64_t numel, uint32_t holders, bool long_lived);
 
-  // This party's stream of a mask that was taken before.
+  // True while the key of a mask that was taken before is in use.
+  bool is_current(const MaskName& mask) const { return mask.epoch == epoch_; }
+  // This party's stream of such a mask.
   crypto::Prg mask_prg(const MaskName& mask) const;
 
   // Bytes of corrections received so far (in a first-party simulation: made).
@@ -42,10 +45,20 @@ class Provider {
   int rank() const { return rank_; }
   int parties() const { return parties_; }
 
+  // A step that the program repeats begins or ends.
+  virtual void mark_step(bool /*begins*/) {}
   // Tells the dealer that nothing more will be asked for.
   virtual void finish() {}
 
  protected:
+  uint64_t next_serial() const { return next_serial_; }
+  // Leaves out what is before `serial`, for ever.
+  void skip_to(uint64_t serial) { next_serial_ = std::max(next_serial_, serial); }
+  // Goes on with another key, from serial 0: masks that were taken before are no longer current.
+  void begin_epoch(const crypto::Key& key);
+
+  // Called at every party before anything is taken.
+  virtual void expect(const Descriptor&, uint64_t /*digest*/) {}
   // Called at a corrected party for descriptors that have corrections.
   virtual std::shared_ptr<const uint8_t> corrections(uint64_t serial, uint64_t digest,
                                                      const Descriptor& descriptor, Part part,
@@ -62,6 +75,7 @@ class Provider {
   int rank_;
   int parties_;
   uint64_t next_serial_ = 0;
+  uint32_t epoch_ = 0;
   uint64_t dealer_bytes_ = 0;
 };
 

@@ -104,6 +104,9 @@ class Engine {
   }
   Statistics& statistics() { return statistics_; }
   virtual const char* provider() const = 0;
+  // A step that the program repeats begins or ends. Only correlations of a store are counted by
+  // steps: see correlation/stored.h.
+  virtual void mark_step(bool /*begins*/) {}
 
   // Values of party `src`, owned by it. One round, in which the parties agree on src and shapes.
   // Bad values or shapes raise on every party: RangeError, ConfigError, ShapeError.

@@ -5,12 +5,23 @@ from __future__ import annotations
 
 import pytest
 import torch
-from engines import CONFIGURATIONS, NOTHING, C, declared, enter, measured, oracle, run, to_ulps
+from engines import (
+    CONFIGURATIONS,
+    NOTHING,
+    STORED,
+    C,
+    declared,
+    enter,
+    measured,
+    oracle,
+    run,
+    to_ulps,
+)
 from function_operations import FUNCTIONS
 from operations import OPERATIONS, PUBLIC, SHARED
 
 cost = C.cost
-SETTINGS = [(parties, provider, 16) for parties, provider in CONFIGURATIONS]
+SETTINGS = [(parties, provider, 16) for parties, provider in CONFIGURATIONS + STORED]
 SETTINGS += [(2, "first_party", 8), (2, "third_party", 24), (3, "first_party", 24)]
 
 

@@ -25,6 +25,8 @@ FRAMES = "csrc/net/hostile_frames_test.cpp::"
 DECORATORS = "csrc/net/decorators_test.cpp::"
 SHARED = "csrc/net/shared_memory_transport_test.cpp::"
 RING = "csrc/net/shared_memory_ring_test.cpp::"
+OFFLINE = "python/test_offline.py::"
+STORE = "csrc/correlation/store_test.cpp::"
 GLOO = "csrc/net/gloo_transport_test.cpp::"
 
 _VALUES = (USE + "test_bad_values", DATA + "test_refused_with_a_precise_error")
@@ -174,6 +176,25 @@ ROWS = {
     "a header that claims 2^60 elements": (
         FRAMES + "HostileFrames.AClaimOfAnyLengthAllocatesLessThanOneMebibyte",
     ),
+    # Stores of correlations
+    "consumer of a store killed": ("faults/test_stored_faults.py::test_fifty_killed_consumers",),
+    "dealer of a store killed": (
+        OFFLINE + "test_a_dealer_that_was_killed_goes_on_and_no_process_deals",
+        STORE + "Store.GoesOnWhereTheDealerWasStopped",
+    ),
+    "store used up": (
+        OFFLINE + "test_a_program_without_steps_takes_a_lot_a_session",
+        STORE + "Store.IsUsedUpOnceAndSaysSo",
+    ),
+    "store altered or truncated": (
+        OFFLINE + "test_an_altered_lot_is_refused_by_name_and_the_next_one_is_used",
+        STORE + "Store.EveryAlteredByteOfTheHeaderIsNoticed",
+        STORE + "Store.ARefusalIsAtBothParties",
+    ),
+    "store of another deal or party": (OFFLINE + "test_stores_of_others_are_refused",),
+    "position of a store lost": (STORE + "Store.ALostPositionIsNotForgotten",),
+    "position of one party put back": (STORE + "Store.FollowsWhoeverHasUsedMore",),
+    "program departs from its plan": (OFFLINE + "test_a_program_that_departs_is_told_where",),
 }
 
 # What no test can show, because it does not hold.
@@ -185,6 +206,8 @@ LIMITS = (
     "Plain Gloo: connecting again to ranks that are gone takes up to five times setup_timeout.",
     "Any link: a party that sends another payload with the right header changes the result.",
     "Any link: a party that leaves out a step in which nothing is sent is not noticed.",
+    "A store that all parties put back, file and position, from copies made before it was used is "
+    "used again: nobody can tell. One that is truncated while a session reads it ends the process.",
     "A port of MASTER_PORT held by a program that accepts and never answers keeps the ranks other "
     "than 0 waiting for longer than setup_timeout.",
 )

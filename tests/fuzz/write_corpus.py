@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Writes the first inputs of the C++ targets to corpus/: one of each kind that is accepted."""
 
+from hashlib import sha256
 from pathlib import Path
 from struct import pack
 
@@ -71,10 +72,28 @@ def handshakes():
     yield "whole_frame", bytes([1]) + frame(1, 0, 0, 1, 0, 0, 56, hello(0))
 
 
+def plans():
+    def plan(before, start, *entries):
+        head = pack("<BBBBQQQ", 2, 16, 255, 0, before, start, len(entries))
+        return head + b"".join(pack("<I", len(entry)) + entry for entry in entries)
+
+    mask, wrap = pack("<BQI", 0, 24, 3), pack("<BQB", 3, 65, 16)
+    digest = int.from_bytes(sha256(mask).digest()[:8], "little")
+
+    def shift(serial):
+        name = pack("<QQQIB", serial, digest, 24, 3, 0)
+        return pack("<B", 2) + name + numbers([24]) + numbers([1]) + pack("<qB", 0, 16)
+
+    yield "program", plan(2, 2, mask, shift(0))
+    yield "bits", plan(1, 1, wrap)
+    yield "steps", plan(0, 2, mask, shift(0), mask, shift(2))
+    yield "weight", plan(1, 2, mask, wrap, shift(0))
+
+
 def main():
     requests = ((name, b"\0" + content) for name, content in descriptors())
     targets = {"dealer_request": requests, "frame": frames()}
-    targets |= {"announcement": announcements(), "handshake": handshakes()}
+    targets |= {"announcement": announcements(), "handshake": handshakes(), "plan": plans()}
     for target, seeds in targets.items():
         (CORPUS / target).mkdir(parents=True, exist_ok=True)
         for name, content in seeds:

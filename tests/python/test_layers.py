@@ -56,6 +56,7 @@ PYTHON_LAYERS = {
     "dealer": 5,
     "serving": 5,
     "notebook": 5,
+    "offline": 5,
     "sklearn": 5,
     "crypten": 5,
     "cli": 6,

@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from engines import run_traced
+from engines import deal, plan_of, run_traced
 from observer import misdirected, watch
 from protocols import BY_NAME, LARGEST, PROTOCOLS, PUBLIC_OPERATIONS, play
-from uniformity import ALARM
+from uniformity import ALARM, p_value, words_of
 
 # One protocol for each kind of correlation: corrections are seen when a dealer sends them.
 DEALT = ("mul", "matmul", "square", "truncate_one_bit", "truncate_interactive", "truncate_exact")
@@ -46,6 +46,27 @@ def test_online_messages_of_three_parties(protocol):
 def test_corrections_of_a_dealer(name, parties):
     verdicts = check(BY_NAME[name], -3.0, parties, "third_party")
     assert any(verdict.what.startswith("dealer_correction") for verdict in verdicts)
+
+
+@pytest.mark.parametrize("name", ["mul", "truncate_one_bit", "relu_pending", "sin_cos"])
+def test_corrections_in_a_store(name, tmp_path):
+    """Uniform to the last party, which has nothing else of the others; and nobody else has any."""
+    plan = plan_of(play(BY_NAME[name], -3.0))
+    deal(plan, tmp_path)
+    content = (tmp_path / "party1.store").read_bytes()
+    size = plan.lot_bytes(0)
+    begin = len(content) - -(-(size + 64) // 4096) * 4096
+    p = p_value(words_of(content[begin : begin + size]))
+    judged.append(f"store of {name}")
+    assert p >= ALARM, f"{name}: p = {p:.1e}"
+    assert (tmp_path / "party0.store").stat().st_size == begin
+    key = content[104:120]
+    assert key != (tmp_path / "party0.store").read_bytes()[104:120]
+
+
+@pytest.mark.parametrize("name", ["mul_owned", "relu_pending"])
+def test_online_messages_with_a_store(name):
+    check(BY_NAME[name], -3.0, 2, "stored")
 
 
 def test_false_alarms_are_rare_over_the_whole_suite():

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/buffer.h"
+#include "correlation/plan.h"
 #include "correlation/provider.h"
 #include "correlation/selection_layout.h"
 #include "net/channel.h"
@@ -21,6 +22,8 @@ namespace cryptensor::protocol::additive {
 struct AdditiveConfig : EngineConfig {
   int parties = 2;
   bool third_party = false;  // the dealer is rank `parties` of the transport; else the last party
+  std::string store;         // this party's file of dealt correlations; empty: there is a dealer
+  bool records = false;      // notes what is taken, see recording()
   std::chrono::milliseconds timeout{30000};
 };
 
@@ -33,13 +36,17 @@ class AdditiveEngine final : public Engine {
   int rank() const override { return links_.rank(); }
   int parties() const override { return links_.parties(); }
   const char* provider() const override {
-    return config_.third_party ? "third_party" : "first_party";
+    return stored() ? "stored" : config_.third_party ? "third_party" : "first_party";
   }
 
   Dealing dealing() const override;
 
   std::vector<Secret> input(const std::vector<Input>& inputs, int src) override;
   Secret share(const Secret& x) override;
+  void mark_step(bool begins) override { provider_->mark_step(begins); }
+  // What was taken so far, at the last party. ConfigError where the session does not record.
+  const correlation::Recording& recording() const;
+  correlation::PlanSettings plan_settings() const;
   void synchronize(size_t bytes) override;
   void shutdown() override;
   void abort() override { links_.channel().abort(); }
@@ -67,6 +74,8 @@ class AdditiveEngine final : public Engine {
   void complete(const Exchange& exchange, Masking& masking) const;
 
   void handshake();
+  bool stored() const { return !config_.store.empty(); }
+  std::unique_ptr<correlation::Provider> first_party(const crypto::Key& root) const;
   void say_goodbye();
   bool is_open(const Secret& x) const;
   Secret beaver_product(const ring::BilinearMap& map, const Secret& a, const Secret& b);

@@ -117,7 +117,8 @@ Secret AdditiveEngine::owned_product(const ring::BilinearMap& map, const Secret&
 bool AdditiveEngine::is_open(const Secret& x) const {
   const auto& opening = x.store()->opening;
   const PartySet all = everyone(parties());
-  return opening && opening->mask.holders == all && opening->receivers == all;
+  return opening && opening->mask.holders == all && opening->receivers == all &&
+         provider_->is_current(opening->mask);
 }
 
 Secret AdditiveEngine::shared_product(const ring::BilinearMap& map, const Secret& a,

@@ -46,7 +46,7 @@ AdditiveEngine::Masking AdditiveEngine::prepare(Exchange& exchange, const Secret
   masking.whole = store.reused || x.numel() >= store.base.numel();
   // An opening that some parties did not receive is of no use to an operation that needs them.
   if (masking.whole && store.opening && store.opening->mask.holders == holders &&
-      store.opening->receivers == receivers) {
+      store.opening->receivers == receivers && provider_->is_current(store.opening->mask)) {
     masking.cached = true;
     masking.opening = *store.opening;
     return masking;

@@ -6,8 +6,10 @@
 
 #include "core/errors.h"
 #include "correlation/first_party.h"
+#include "correlation/recording.h"
 #include "correlation/rehearsed.h"
 #include "correlation/serving.h"
+#include "correlation/stored.h"
 #include "correlation/third_party.h"
 #include "crypto/key.h"
 #include "fixedpoint/fixedpoint.h"
@@ -25,7 +27,7 @@ struct Hello {
   uint32_t parties;
   uint32_t precision;
   uint32_t truncation;
-  uint16_t third_party;
+  uint16_t provider;  // a ProviderCode
   uint16_t checked;
   uint64_t nonce;     // rank 0's is the session's name
   uint8_t seed[16];   // for this pair of parties
@@ -33,10 +35,10 @@ struct Hello {
 };
 static_assert(sizeof(Hello) == 64 - 8);
 
-constexpr uint32_t kDefaultTruncation = 255;
+enum ProviderCode : uint16_t { kFirstParty = 0, kThirdParty = 1, kStored = 2 };
 
 uint32_t code(std::optional<Truncation> truncation) {
-  return truncation ? static_cast<uint32_t>(*truncation) : kDefaultTruncation;
+  return truncation ? static_cast<uint32_t>(*truncation) : correlation::PlanSettings::kDefault;
 }
 
 void check_same(const char* what, uint32_t mine, uint32_t theirs, int peer) {
@@ -75,11 +77,11 @@ std::vector<Hello> greet(net::Channel& channel, Hello mine, const Keys& keys) {
   }
   channel.flush();  // whoever differs leaves, after everybody has heard of it
   const auto deals = [&](int rank) {
-    return mine.third_party != 0 && rank == static_cast<int>(mine.parties);
+    return mine.provider == kThirdParty && rank == static_cast<int>(mine.parties);
   };
   for (int p = 0; p < ranks; ++p) {
     check_same("parties", mine.parties, all[p].parties, p);
-    check_same("third-party dealer", mine.third_party, all[p].third_party, p);
+    check_same("provider", mine.provider, all[p].provider, p);
     if (deals(me) || deals(p)) continue;  // a dealer serves any precision
     check_same("precision", mine.precision, all[p].precision, p);
     check_same("truncation", mine.truncation, all[p].truncation, p);
@@ -105,7 +107,7 @@ AdditiveEngine::~AdditiveEngine() = default;
 void AdditiveEngine::handshake() {
   net::Channel& channel = links_.channel();
   const int me = rank(), n = parties(), ranks = channel.size();
-  const bool deals = !config_.third_party && me == n - 1;
+  const bool deals = !config_.third_party && !stored() && me == n - 1;
   Keys keys{std::vector<crypto::Key>(ranks), std::vector<crypto::Key>(ranks)};
   for (auto& key : keys.seeds) key = crypto::random_key();
   // In a simulation every party knows the keys of all: they come from one that the last sends.
@@ -114,7 +116,7 @@ void AdditiveEngine::handshake() {
   hello.parties = n;
   hello.precision = precision();
   hello.truncation = code(config_.truncation);
-  hello.third_party = config_.third_party;
+  hello.provider = config_.third_party ? kThirdParty : stored() ? kStored : kFirstParty;
   hello.checked = config_.checked;
   crypto::random_bytes(&hello.nonce, sizeof hello.nonce);
   const std::vector<Hello> greetings = greet(channel, hello, keys);
@@ -147,12 +149,12 @@ void AdditiveEngine::handshake() {
     crypto::Key key;
     std::memcpy(key.bytes.data(), seed.data(), 16);
     provider_ = std::make_unique<correlation::ThirdPartyProvider>(channel, key, me, n);
+  } else if (stored()) {
+    provider_ = correlation::StoredProvider::open(channel, config_.store, plan_settings());
   } else {
     crypto::Key root = keys.dealt[me];
     if (!deals) std::memcpy(root.bytes.data(), greetings[n - 1].dealt, 16);
-    std::vector<crypto::Key> all;
-    for (int p = 0; p < n; ++p) all.push_back(crypto::derive(root, "party", p));
-    provider_ = std::make_unique<correlation::FirstPartyProvider>(all, me);
+    provider_ = first_party(root);
   }
   links_.set_provider(provider_.get());
 }
@@ -160,6 +162,24 @@ void AdditiveEngine::handshake() {
 Dealing AdditiveEngine::dealing() const {
   const auto* alone = dynamic_cast<const correlation::RehearsedProvider*>(provider_.get());
   return alone == nullptr ? Dealing{} : Dealing{alone->dealing_seconds(), alone->requests()};
+}
+
+std::unique_ptr<correlation::Provider> AdditiveEngine::first_party(const crypto::Key& root) const {
+  std::vector<crypto::Key> all;
+  for (int p = 0; p < parties(); ++p) all.push_back(crypto::derive(root, "party", p));
+  if (config_.records) return std::make_unique<correlation::RecordingProvider>(all, rank());
+  return std::make_unique<correlation::FirstPartyProvider>(all, rank());
+}
+
+const correlation::Recording& AdditiveEngine::recording() const {
+  const auto* provider = dynamic_cast<const correlation::RecordingProvider*>(provider_.get());
+  if (provider == nullptr) throw ConfigError("the session does not record what it takes");
+  return provider->recording();
+}
+
+correlation::PlanSettings AdditiveEngine::plan_settings() const {
+  return {static_cast<uint8_t>(parties()), static_cast<uint8_t>(precision()),
+          static_cast<uint8_t>(code(config_.truncation)), checked()};
 }
 
 void AdditiveEngine::synchronize(size_t bytes) {
@@ -204,7 +224,7 @@ void serve_dealer(std::shared_ptr<net::Transport> transport, int parties,
   net::Channel channel(std::move(transport), 0, timeout);
   Hello hello{};
   hello.parties = parties;
-  hello.third_party = 1;
+  hello.provider = kThirdParty;
   const Keys none{std::vector<crypto::Key>(parties + 1), std::vector<crypto::Key>(parties + 1)};
   channel.set_session(greet(channel, hello, none)[0].nonce);
   correlation::serve_dealer(channel, parties, memory);
