@@ -22,12 +22,15 @@ from datetime import timedelta
 from torch.distributed import PrefixStore, ProcessGroupGloo, Store, TCPStore
 
 from .config import Settings
+from .deadline import within
 from .errors import ConfigError, SetupError
 
 LOOPBACK = "127.0.0.1"
 _POLL_SECONDS = 0.02
 _SIOCGIFADDR = 0x8915
 _READ_TIMEOUT = timedelta(seconds=5)
+# For what still has to be asked when the time is over.
+_LEAST_SECONDS = 0.5
 _meetings = itertools.count()
 
 
@@ -92,22 +95,35 @@ def open_store(meeting: Meeting, seconds: float) -> Store:
     if meeting.hosts_store:
         store = _serve(meeting, timeout)
     else:
-        _wait_for_port(meeting, seconds)
-        try:
-            store = TCPStore(
-                meeting.host, meeting.port, None, False, timeout, wait_for_workers=False
-            )
-        except RuntimeError as error:
-            raise SetupError(
-                f"rank {meeting.rank}: {meeting.address} answers, but not as a store of "
-                f"torch.distributed; check MASTER_PORT ({_first_line(error)})"
-            ) from error
+        store = _reach_store(meeting, seconds)
     return PrefixStore(meeting.name or next_name(meeting), store)
 
 
 def next_name(meeting: Meeting) -> str:
     """A later init() of the same processes must not meet the keys of an earlier one."""
     return f"cryptensor/{meeting.run}/{next(_meetings)}"
+
+
+def _reach_store(meeting: Meeting, seconds: float) -> TCPStore:
+    start = time.monotonic()
+    _wait_for_port(meeting, seconds)
+    left = max(seconds - (time.monotonic() - start), _LEAST_SECONDS)
+    timeout = timedelta(seconds=left)
+    try:
+        # Whoever accepts and never answers keeps TCPStore for longer than its timeout.
+        return within(
+            left,
+            lambda: TCPStore(
+                meeting.host, meeting.port, None, False, timeout, wait_for_workers=False
+            ),
+        )
+    except (RuntimeError, TimeoutError) as error:
+        cause = "no answer" if isinstance(error, TimeoutError) else _first_line(error)
+        raise SetupError(
+            f"rank {meeting.rank}: {meeting.address} answers, but not as a store of "
+            f"torch.distributed; rank 0 did not come within {seconds:g} s; check MASTER_PORT "
+            f"({cause})"
+        ) from error
 
 
 def roll_call(
@@ -144,20 +160,45 @@ def roll_call(
 
 
 def connect_gloo(store: Store, meeting: Meeting, seconds: float) -> ProcessGroupGloo:
-    """A Gloo backend of our own over the ranks of the meeting."""
-    before = _own_threads()
+    """A Gloo backend of our own over the ranks of the meeting.
+
+    Raises SetupError after `seconds`, naming the ranks that are gone as far as that can be told.
+    """
     options = ProcessGroupGloo._Options()
     options._devices = [_gloo_device(meeting)]
     options._timeout = timedelta(seconds=seconds)
-    try:
+
+    def connect() -> ProcessGroupGloo:
+        before = _own_threads()
+        store.set(f"connects/{meeting.rank}", "")
         group = ProcessGroupGloo(PrefixStore("gloo", store), meeting.rank, meeting.size, options)
         _stand_back(_own_threads() - before)
         return group
-    except RuntimeError as error:
+
+    try:
+        # Gloo tries again to reach a rank that is gone, each time for the whole timeout.
+        return within(seconds, connect)
+    except (RuntimeError, TimeoutError) as error:
+        cause = "no answer" if isinstance(error, TimeoutError) else _first_line(error)
         raise SetupError(
             f"rank {meeting.rank}: all {meeting.size} ranks came, but Gloo could not connect them "
-            f"within {seconds:g} s ({_first_line(error)}); check firewalls and GLOO_SOCKET_IFNAME"
+            f"within {seconds:g} s ({_gone(store, meeting)}{cause}); check firewalls and "
+            "GLOO_SOCKET_IFNAME"
         ) from error
+
+
+def _gone(store: Store, meeting: Meeting) -> str:
+    """Which ranks did not begin to connect, for an error's text; empty where none is known."""
+
+    def silent() -> list[int]:
+        return [r for r in range(meeting.size) if not store.check([f"connects/{r}"])]
+
+    try:
+        ranks = within(_LEAST_SECONDS, silent)
+    except (RuntimeError, TimeoutError):
+        return "rank 0 has left with the store; " if meeting.rank else ""
+    names = ", ".join(map(str, ranks))
+    return f"nothing came from rank {names} any more; " if ranks else ""
 
 
 def listen(meeting: Meeting) -> socket.socket:

@@ -17,6 +17,7 @@ import torch
 from . import _C
 from .compilation import uncompiled
 from .errors import PublicSinkError, SecretLeakError
+from .operand_shapes import refuse_misfits
 
 # Owners that are not a rank.
 SHARED = -1
@@ -110,8 +111,12 @@ class CrypTensor(torch.Tensor):
     ) -> Any:
         # Never Tensor.__torch_function__: it makes CrypTensors without a handle of plain results.
         func = FUNCTIONS.get(func, func)
-        with _below_functions():
-            return func(*args, **kwargs) if kwargs else func(*args)
+        try:
+            with _below_functions():
+                return func(*args, **kwargs) if kwargs else func(*args)
+        except RuntimeError as error:
+            refuse_misfits(func, (*args, *(kwargs or {}).values()), error)
+            raise
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]

@@ -4,6 +4,7 @@
 #include <string.h>  // explicit_bzero
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdlib>
@@ -52,35 +53,55 @@ void free_small(uint8_t* block, size_t bytes) noexcept {
   std::free(block);
 }
 
-// To wipe large blocks at each release would cost as much time as a tenth of a comparison: they
-// keep what was in them while they are in the pool, but a core dump leaves them out.
+// Large blocks are mappings of their own: between the objects of malloc's heap they would leave
+// gaps that nothing else fits into. To wipe them at each release would cost as much time as a tenth
+// of a comparison: they keep what was in them while they are in the pool, but a core dump leaves
+// them out. The system gives no page to anybody else before it is wiped.
+size_t mapped_bytes(size_t bytes) { return rounded_up(bytes + kSlack, kPage); }
+
 uint8_t* large_block(size_t bytes) {
-  const size_t whole = rounded_up(bytes + kSlack, kPage);
-  void* block = std::aligned_alloc(kPage, whole);
-  if (block == nullptr) throw std::bad_alloc();
+  const size_t whole = mapped_bytes(bytes);
+  void* block = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block == MAP_FAILED) throw std::bad_alloc();
   ::madvise(block, whole, MADV_DONTDUMP);
   return static_cast<uint8_t*>(block);
 }
 
-void free_large(void* block, size_t bytes) noexcept {
-  const size_t whole = rounded_up(bytes + kSlack, kPage);
-  ::madvise(block, whole, MADV_DONTNEED);  // the allocator gets zeros back
-  ::madvise(block, whole, MADV_DODUMP);
-  std::free(block);
-}
+void free_large(void* block, size_t bytes) noexcept { ::munmap(block, mapped_bytes(bytes)); }
 
-// Free blocks form a list for each size class, linked through their first bytes, so that releasing
-// one cannot fail.
+struct FreeBlock {
+  FreeBlock* next;
+};
+
+// Free blocks of one size class, linked through their first bytes, so that releasing one cannot
+// fail.
+struct List {
+  FreeBlock* head = nullptr;
+  size_t blocks = 0;
+  size_t least = 0;  // blocks at the leanest moment since the last trim: so many nobody needed
+
+  size_t all() const { return blocks; }
+  size_t idle() const { return least; }
+
+  void push(uint8_t* block) {
+    head = new (block) FreeBlock{head};
+    ++blocks;
+  }
+  uint8_t* pop() {
+    least = std::min(least, --blocks);
+    return reinterpret_cast<uint8_t*>(std::exchange(head, head->next));
+  }
+};
+
 class Pool {
  public:
   uint8_t* take(size_t bytes) {
     const SizeClass wanted = size_class(bytes);
     {
       const std::lock_guard lock(mutex_);
-      FreeBlock*& head = free_[wanted.index];
-      if (head != nullptr) {
+      if (List& list = lists_[wanted.index]; list.head != nullptr) {
         held_ -= wanted.bytes;
-        return reinterpret_cast<uint8_t*>(std::exchange(head, head->next));
+        return list.pop();
       }
     }
     return large_block(wanted.bytes);
@@ -88,27 +109,37 @@ class Pool {
 
   void give(uint8_t* block, size_t bytes) noexcept {
     const SizeClass owner = size_class(bytes);
+    bool keeps = false, old = false;
     {
       const std::lock_guard lock(mutex_);
-      if (held_ + owner.bytes <= kPoolLimit) {
+      keeps = held_ + owner.bytes <= kPoolLimit;
+      if (keeps) {
         held_ += owner.bytes;
-        FreeBlock*& head = free_[owner.index];
-        head = new (block) FreeBlock{head};
-        return;
+        lists_[owner.index].push(block);
       }
+      old = Clock::now() - trimmed_ > kPoolPatience;
     }
-    free_large(block, owner.bytes);  // outside the lock: unmapping takes milliseconds
+    if (!keeps) free_large(block, owner.bytes);  // outside the lock: unmapping takes milliseconds
+    if (old) release(&List::idle);
   }
 
-  void drop() noexcept {
-    std::array<FreeBlock*, kClasses> lists{};
+  // Frees so many blocks of each list as `count` says.
+  void release(size_t (List::*count)() const) noexcept {
+    std::array<FreeBlock*, kClasses> released{};
     {
       const std::lock_guard lock(mutex_);
-      lists.swap(free_);
-      held_ = 0;
+      for (size_t i = 0; i < kClasses; ++i) {
+        List& list = lists_[i];
+        for (size_t left = (list.*count)(); left > 0; --left) {
+          held_ -= bytes_of_class(i);
+          released[i] = new (list.pop()) FreeBlock{released[i]};
+        }
+        list.least = list.blocks;
+      }
+      trimmed_ = Clock::now();
     }
     for (size_t i = 0; i < kClasses; ++i) {
-      FreeBlock* block = lists[i];
+      FreeBlock* block = released[i];
       while (block != nullptr) free_large(std::exchange(block, block->next), bytes_of_class(i));
     }
   }
@@ -119,13 +150,12 @@ class Pool {
   }
 
  private:
-  struct FreeBlock {
-    FreeBlock* next;
-  };
+  using Clock = std::chrono::steady_clock;
   static constexpr size_t kClasses = 4 * 64;
 
   std::mutex mutex_;
-  std::array<FreeBlock*, kClasses> free_{};
+  std::array<List, kClasses> lists_{};
+  Clock::time_point trimmed_ = Clock::now();
   size_t held_ = 0;
 };
 
@@ -168,7 +198,9 @@ void Buffer::zero() {
   if (data_ != nullptr) std::memset(data_, 0, padded(size_) + kSlack);
 }
 
-void drop_pool() { pool().drop(); }
+void drop_pool() { pool().release(&List::all); }
+
+void trim_pool() { pool().release(&List::idle); }
 
 size_t pooled_bytes() { return pool().held(); }
 

@@ -3,6 +3,7 @@
 // cost more than the arithmetic done in it.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -10,6 +11,8 @@ namespace cryptensor {
 
 // Bytes the pool keeps for reuse; what is released beyond that goes back to the system.
 inline constexpr size_t kPoolLimit = size_t{1} << 30;
+// And the blocks of which it had no need for so long.
+inline constexpr auto kPoolPatience = std::chrono::seconds(10);
 
 // Uninitialised bytes, aligned to 64. At least 64 bytes behind the last one belong to the block
 // too, so that a kernel may read and write whole vectors past the end. A reused block still holds
@@ -45,6 +48,10 @@ class Buffer {
 
 // Returns every block that is not in use to the system.
 void drop_pool();
+
+// Returns the blocks that nobody needed since the last call. While large blocks are released, the
+// pool does so by itself every kPoolPatience.
+void trim_pool();
 
 // Bytes held for reuse.
 size_t pooled_bytes();

@@ -71,6 +71,8 @@ std::string describe(const Descriptor& d) {
     case Kind::one_hot:
     case Kind::point:
       return elements("one-hot", d.numel);
+    case Kind::choice:
+      return elements("choice", d.numel);
   }
   return "unknown";
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "correlation/forecast.h"
 
+#include <utility>
+
 namespace cryptensor::correlation {
 namespace {
 
@@ -13,31 +15,58 @@ Descriptor relative_to(uint64_t serial, Descriptor d) {
   return d;
 }
 
+// What a container's node adds to its element.
+constexpr size_t kNode = 4 * sizeof(void*);
+
+size_t memory_of(const Descriptor& d) {
+  const auto& convolution = d.map.convolution;
+  size_t words = d.thresholds.capacity() + convolution.stride.capacity() +
+                 convolution.padding.capacity() + convolution.dilation.capacity();
+  for (const MaskView* view : {&d.left, &d.right}) {
+    words += view->sizes.capacity() + view->strides.capacity();
+  }
+  return sizeof d + 8 * words;
+}
+
 }  // namespace
 
 void Forecast::record(uint64_t serial, const Descriptor& descriptor) {
-  Entry made{relative_to(serial, descriptor), 0, bytes_};
-  made.key = made.descriptor.digest();
-  bytes_ += descriptor.correction_bytes();
+  Descriptor made = relative_to(serial, descriptor);
   if (entries_.empty()) first_ = next_ = serial;
   const uint64_t at = next_++;
+  const auto [place, fresh] = known_.try_emplace(made.digest());
+  Known& known = place->second;
 
-  const auto seen = last_seen_.find(made.key);
-  if (follows_ && *follows_ >= first_ && entry(*follows_).key == made.key) {
+  if (follows_ && *follows_ >= first_ && entry(*follows_).known == &*place) {
     ++*follows_;
-  } else if (seen != last_seen_.end() && seen->second >= first_) {
-    follows_ = seen->second + 1;
+  } else if (!fresh) {
+    follows_ = known.last_seen + 1;
   } else {
     follows_.reset();
   }
-  last_seen_[made.key] = at;
-  entries_.push_back(std::move(made));
-  if (entries_.size() > kHistory) {
-    const auto oldest = last_seen_.find(entries_.front().key);
-    if (oldest->second == first_) last_seen_.erase(oldest);
-    entries_.pop_front();
-    ++first_;
+  if (fresh) {
+    known.corrections = made.correction_bytes();
+    known.memory = memory_of(made) + sizeof known - sizeof made + kNode;
+    known.descriptor = std::move(made);
+    known_memory_ += known.memory;
   }
+  known.last_seen = at;
+  ++known.entries;
+  entries_.push_back({&*place, bytes_});
+  bytes_ += known.corrections;
+  while (entries_.size() > kHistory || (known_memory_ > kHistoryBytes && entries_.size() > 1)) {
+    forget_oldest();
+  }
+}
+
+void Forecast::forget_oldest() {
+  const auto oldest = known_.find(entries_.front().known->first);
+  if (--oldest->second.entries == 0) {
+    known_memory_ -= oldest->second.memory;
+    known_.erase(oldest);
+  }
+  entries_.pop_front();
+  ++first_;
 }
 
 size_t Forecast::period_bytes() const {
@@ -51,7 +80,7 @@ std::optional<Descriptor> Forecast::expect(uint64_t serial) const {
   const uint64_t period = next_ - *follows_;
   if (period == 0) return std::nullopt;
   const Entry& like = entry(*follows_ + (serial - next_) % period);
-  return relative_to(serial, like.descriptor);
+  return relative_to(serial, like.known->second.descriptor);
 }
 
 }  // namespace cryptensor::correlation

@@ -314,6 +314,8 @@ class GlooTransport : public Transport {
   int size() const override { return link_->size(); }
 
   size_t receive_capacity(size_t frame_bytes) const override {
+    // A first part arrives in memory of its own.
+    if (Bytes::kPrefixBytes + frame_bytes <= kFirstPart) return frame_bytes;
     const Part last = part_at(parts_of(Bytes::kPrefixBytes + frame_bytes) - 1);
     return last.offset + last.room - Bytes::kPrefixBytes;
   }

@@ -2,6 +2,14 @@
 // Runs protocols under valgrind with all secrets marked as undefined memory: inputs, seeds, and
 // with them shares and masks. A branch or an address that depends on one is an error that valgrind
 // counts. Exits with 1 where the counts are not the expected ones, with 2 outside valgrind.
+//
+// The tables of a dealer apart are the exception: to prepare a series or a power of two it reads
+// them at its own masks, which it made and may know. They are secret from the parties, who see of
+// this neither the time (corrections are made ahead, in batches) nor the caches, unless they share
+// the dealer's host; SECURITY.md excludes that.
+//
+// Valgrind knows no AVX-512: what runs here are the portable kernels. The vector kernels take the
+// same steps in wider lanes, but nothing checks what the compiler makes of them.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 

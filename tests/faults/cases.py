@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Cases for the fork server, and what is promised of the ranks that survive."""
 
+import os
+
 import pytest
 
 MOMENTS = 5
 TIMEOUT = 1.5
-# Promised is 1 s after the cause. The rest is for a machine that does other things as well.
 SLACK = 2.0
-LOST_SECONDS = 1.0 + SLACK
-TIMEOUT_SECONDS = TIMEOUT + 1.0 + SLACK
+# Promised is 1 s after the cause, and held to where the machine does little else.
+_LATE = 1.0 if os.getloadavg()[0] < 2 * os.cpu_count() else 1.0 + SLACK
+LOST_SECONDS = _LATE
+TIMEOUT_SECONDS = TIMEOUT + _LATE
 DEALER = 2
 
 networks = pytest.mark.parametrize("link", ["plain", "encrypted"])

@@ -2,7 +2,7 @@
 """The index of this suite: what may go wrong, and the test that says what then happens.
 
 A place is `file::test`, relative to tests/. Deadlines: a lost peer 1 s, a silent one the timeout
-and 1 s, setup 10 s; the tests add 2 s for a machine that is busy with something else.
+and 1 s, setup 10 s. On a machine that is busy with something else the tests add 2 s.
 """
 
 USE = "faults/test_bad_use.py::"
@@ -12,6 +12,7 @@ PARTY = "faults/test_party_faults.py::"
 MESSAGE = "faults/test_message_faults.py::"
 WIRE = "faults/test_wire_faults.py::"
 SETUP = "faults/test_setup_faults.py::"
+DEADLINES = "faults/test_setup_deadlines.py::"
 LINKS = "faults/test_encrypted_links.py::"
 STANDING = "faults/test_standing_dealer_faults.py::"
 SERVICE = "python/test_dealer_service.py::"
@@ -57,7 +58,7 @@ ROWS = {
     "different shapes at two parties": (
         PARTY + "test_shapes_that_differ_are_an_error_at_every_party",
     ),
-    "bad broadcast": (USE + "test_bad_calls",),
+    "bad broadcast": (USE + "test_shapes_that_do_not_fit",),
     "src out of range": (USE + "test_bad_calls", DATA + "test_src_out_of_range"),
     "src differing": (
         USE + "test_src_that_differs",
@@ -140,10 +141,13 @@ ROWS = {
     "port taken": (
         SETUP + "test_a_taken_port_is_an_error_at_rank_0",
         SETUP + "test_a_taken_port_of_an_encrypted_link_is_named",
+        DEADLINES + "test_a_port_that_accepts_and_never_answers",
     ),
     "rank missing": (
         SETUP + "test_an_absent_rank_is_named",
         LINKS + "test_a_rank_that_does_not_come_is_named",
+        DEADLINES + "test_a_rank_that_does_not_begin_to_connect_is_named",
+        DEADLINES + "test_ranks_that_are_gone_while_they_connect",
     ),
     "rank started again too early": (
         HOSTS + "test_a_rank_that_is_started_again_too_early_is_told_at_once",
@@ -203,11 +207,8 @@ LIMITS = (
     "all there is), nor is a forged frame with the right header.",
     "Plain Gloo: who speaks Gloo's own protocol and sends more bytes than a receive has room for "
     "ends the process; frames of this library never are longer.",
-    "Plain Gloo: connecting again to ranks that are gone takes up to five times setup_timeout.",
     "Any link: a party that sends another payload with the right header changes the result.",
     "Any link: a party that leaves out a step in which nothing is sent is not noticed.",
     "A store that all parties put back, file and position, from copies made before it was used is "
     "used again: nobody can tell. One that is truncated while a session reads it ends the process.",
-    "A port of MASTER_PORT held by a program that accepts and never answers keeps the ranks other "
-    "than 0 waiting for longer than setup_timeout.",
 )

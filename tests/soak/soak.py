@@ -21,11 +21,12 @@ from watching import Growth, Watch, growth, sample
 import cryptensor as ct
 
 MOST_MEGABYTES_A_MINUTE = 1.0
+MOST_BLOCKS_A_MINUTE = 10.0  # megabytes, of what comes and goes in large blocks
 FULL_MINUTES, FULL_SESSIONS, FULL_ELEMENTS = 30.0, 1_000, 10**9
 # One session in so many is one of processes, which take seconds to start.
 LAUNCHED = 50
 # Samples that a line needs.
-LEAST_SAMPLES = 50
+LEAST_SAMPLES = 15
 
 
 def busy(
@@ -41,8 +42,9 @@ def busy(
         # The last ones may be of a process on its way out.
         if len(samples) < LEAST_SAMPLES:
             continue
-        grown = growth(samples[:-10])
-        wrong += [f"process {process}: {fault}" for fault in grown.faults(MOST_MEGABYTES_A_MINUTE)]
+        grown = growth(samples[: -max(3, len(samples) // 20)])
+        faults = grown.faults(MOST_MEGABYTES_A_MINUTE, MOST_BLOCKS_A_MINUTE)
+        wrong += [f"process {process}: {fault}" for fault in faults]
         report(f"  process {process}", grown)
     operations = sum(t.operations for t in tallies[:1])
     print(f"  {operations} operations, {tallies[0].elements:,} elements", flush=True)
@@ -64,7 +66,7 @@ def sessions(count: int) -> list[str]:
     grown = growth(samples)
     report(f"  this process, {count} sessions in {seconds:.0f} s", grown)
     # Sessions come much faster here than in a program: their growth counts by the session.
-    faults = grown.faults(MOST_MEGABYTES_A_MINUTE, slack=2)
+    faults = grown.faults(MOST_MEGABYTES_A_MINUTE, MOST_BLOCKS_A_MINUTE, slack=2)
     kilobytes = 1024 * grown.megabytes / max(count, 1)
     print(f"  {kilobytes:.1f} kB a session", flush=True)
     return wrong + [f"sessions: {fault}" for fault in faults]
@@ -72,7 +74,8 @@ def sessions(count: int) -> list[str]:
 
 def report(who: str, grown: Growth) -> None:
     print(
-        f"{who}: {grown.megabytes_a_minute:+.2f} MB a minute, descriptors "
+        f"{who}: {grown.megabytes_a_minute:+.2f} MB a minute, in large blocks "
+        f"{grown.blocks_a_minute:+.2f}, descriptors "
         f"{grown.descriptors[0]}-{grown.descriptors[1]}, threads "
         f"{grown.threads[0]}-{grown.threads[1]}",
         flush=True,

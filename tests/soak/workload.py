@@ -24,9 +24,6 @@ PRECISE = 2.0**-11
 N = 1 << 17
 ROWS, COLUMNS = 1 << 12, 32
 SIDE = 192
-# What a forecast remembers, and some more (kHistory of csrc/correlation/forecast.h).
-REMEMBERED = 70_000
-PASS = 1_000
 
 
 @dataclass
@@ -134,9 +131,7 @@ def play(seed: int, seconds: float) -> Tally:
     choose = random.Random(seed)
     tally = Tally()
     small = [o for o in OPERATIONS + FUNCTIONS if applies(o, engine.parties)]
-    start = time.monotonic()
-    fill_history(engine, start + seconds / 3)
-    end = start + seconds
+    end = time.monotonic() + seconds
     while _agreed(time.monotonic() < end):
         torch.manual_seed(choose.randrange(2**31))
         # Each once before any again, so that every buffer has its size early.
@@ -144,19 +139,6 @@ def play(seed: int, seconds: float) -> Tally:
             run_large(engine, case, tally)
             run_small(engine, choose.choice(small), tally)
     return tally
-
-
-def fill_history(engine, end: float) -> None:
-    """As many correlations as the last party remembers for its forecast, whose memory is then full.
-
-    A value that is open already is squared without a round.
-    """
-    one = enter_shared(engine, torch.ones(1))
-    for _ in range(0, REMEMBERED, PASS):
-        if not _agreed(time.monotonic() < end):
-            return
-        for _ in range(PASS):
-            engine.square(one)
 
 
 def _agreed(goes_on: bool) -> bool:

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "core/buffer.h"
 #include "core/errors.h"
 #include "correlation/first_party.h"
 #include "correlation/recording.h"
@@ -195,6 +196,7 @@ void AdditiveEngine::shutdown() {
   running_ = false;
   provider_->finish();
   say_goodbye();
+  drop_pool();  // the session's secrets do not outlive it
 }
 
 // Gloo forgets what has arrived when the sender closes the connection: nobody leaves before all
@@ -228,6 +230,7 @@ void serve_dealer(std::shared_ptr<net::Transport> transport, int parties,
   const Keys none{std::vector<crypto::Key>(parties + 1), std::vector<crypto::Key>(parties + 1)};
   channel.set_session(greet(channel, hello, none)[0].nonce);
   correlation::serve_dealer(channel, parties, memory);
+  drop_pool();
 }
 
 }  // namespace cryptensor::protocol::additive

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -160,6 +161,37 @@ TEST_F(BufferTest, DroppingThePoolLeavesLiveBlocks) {
   drop_pool();
   EXPECT_EQ(pooled_bytes(), 0u);
   std::memset(live.data(), 1, live.size());
+}
+
+TEST_F(BufferTest, ATrimReturnsWhatNobodyNeededSinceTheLast) {
+  {
+    const Buffer first(kMiB), second(kMiB), third(kMiB), other(3 * kMiB);
+  }
+  trim_pool();  // all of them were needed
+  EXPECT_EQ(pooled_bytes(), 6 * kMiB);
+  {
+    const Buffer first(kMiB);
+    const Buffer second(kMiB);
+  }
+  trim_pool();
+  EXPECT_EQ(pooled_bytes(), 2 * kMiB) << "two were needed at the same time";
+  trim_pool();
+  EXPECT_EQ(pooled_bytes(), 0u);
+}
+
+TEST_F(BufferTest, ATrimWipesWhatItReturns) {
+  const size_t size = 100 << 10;
+  uint8_t* block = nullptr;
+  {
+    Buffer secret(size);
+    block = secret.data();
+    std::memset(block, 0xA5, size);
+  }
+  trim_pool();
+  trim_pool();
+  Buffer next(size);
+  if (next.data() != block) GTEST_SKIP() << "the allocator keeps blocks apart";
+  EXPECT_EQ(std::count(next.data() + 64, next.data() + size, 0xA5), 0);
 }
 
 TEST_F(BufferTest, ThePoolKeepsNoMoreThanItsLimit) {

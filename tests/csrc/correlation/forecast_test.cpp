@@ -125,6 +125,28 @@ TEST(Forecast, StartsAtAnySerial) {
   EXPECT_FALSE(forecast.expect(1002)) << "already recorded";
 }
 
+TEST(Forecast, WhatRepeatsIsKeptOnce) {
+  Forecast forecast;
+  for (size_t i = 0; i < 2 * Forecast::kHistory; ++i) {
+    forecast.record(i, Descriptor::make_comparison(8 + i % 7, Comparison::relu_truncate, 16));
+  }
+  EXPECT_LT(forecast.memory(), Forecast::kHistory * 16 + (8 << 10));
+}
+
+TEST(Forecast, ItsMemoryIsBoundedWhereNothingRepeats) {
+  Forecast forecast;
+  uint64_t serial = 0;
+  for (; serial < Forecast::kHistory; ++serial) {
+    forecast.record(serial, Descriptor::make_mask(1 + serial, 3));
+    ASSERT_LE(forecast.memory(), Forecast::kHistoryBytes + Forecast::kHistory * 16);
+  }
+  // The latest are known still, the oldest are not.
+  forecast.record(serial++, Descriptor::make_mask(60'001, 3));
+  EXPECT_EQ(bytes(forecast.expect(serial)), Descriptor::make_mask(60'002, 3).serialize());
+  forecast.record(serial++, Descriptor::make_mask(1, 3));
+  EXPECT_FALSE(forecast.expect(serial));
+}
+
 TEST(Forecast, ForgetsWhatIsLongAgo) {
   Forecast forecast;
   uint64_t serial = 0;
