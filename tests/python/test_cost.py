@@ -142,10 +142,11 @@ def test_alternatives_are_played():
         "weights public",
         "weights shared",
         "inputs shared",
+        "launch(network='wan')",
         "ranges declared",
         "ct.optimize(model",
-        "network 'loopback'",
-        "network 'lan'",
+        "links of 'loopback'",
+        "links of 'lan'",
     ]
     public = ct.cost(model, example, net="wan", encrypt_model=False, compare=False)
     other = by_name["weights public"]
@@ -154,8 +155,8 @@ def test_alternatives_are_played():
     assert other.online_bytes < online < by_name["weights shared"].online_bytes
     assert by_name["ranges declared"].dealer_bytes < report.dealer_bytes
     assert by_name["ct.optimize(model"].online_bytes < online
-    assert by_name["network 'lan'"].rounds == report.rounds
-    assert by_name["network 'lan'"].change < -0.5
+    assert by_name["links of 'lan'"].rounds == report.rounds
+    assert by_name["links of 'lan'"].change < -0.5
     assert model[0].weight.__class__ is nn.Parameter and not model[1]._forward_pre_hooks
 
 
