@@ -16,7 +16,7 @@ from ..failure import Failure, remote_error
 from .metrics import Counters
 from .party_actor import Roles
 from .replica import Replica
-from .requests import Request, RequestQueue
+from .requests import Request, RequestQueue, padded
 
 _IDLE_SECONDS = 1.0
 _ATTEMPTS = 3
@@ -110,10 +110,11 @@ class Attendant:
     def _start(self) -> Replica:
         replica = Replica(*self._parts)
         try:
-            rows, _ = replica.infer(self._example)
-            if rows.dim() == 0 or len(rows) != len(self._example):
+            example = padded(self._example, self._pad_to)
+            rows, _ = replica.infer(example)
+            if rows.dim() == 0 or len(rows) != len(example):
                 raise ConfigError(
-                    f"the model answers {len(self._example)} rows by a tensor of shape "
+                    f"the model answers {len(example)} rows by a tensor of shape "
                     f"{tuple(rows.shape)}; it must answer one row for each"
                 )
         except BaseException:
@@ -146,7 +147,8 @@ class Attendant:
     def _answer(self, replica: Replica, batch: list[Request]) -> None:
         counts = [len(request.rows) for request in batch]
         try:
-            rows, answers = replica.infer(self._joined(batch, sum(counts)))
+            joined = torch.cat([request.rows for request in batch])
+            rows, answers = replica.infer(padded(joined, self._pad_to))
         except Exception as error:
             # What every party raises for a value leaves the session as it was.
             if _kind(error) != RangeError.__name__:
@@ -164,11 +166,6 @@ class Attendant:
         for request, piece in zip(batch, rows[: sum(counts)].split(counts), strict=True):
             self._counters.answered(now - request.arrived)
             request.future.set_result(piece)
-
-    def _joined(self, batch: list[Request], count: int) -> torch.Tensor:
-        pieces = [request.rows for request in batch]
-        missing = max(0, self._pad_to - count)
-        return torch.cat([*pieces, pieces[0].new_zeros((missing, *pieces[0].shape[1:]))])
 
     def _find_culprit(self, batch: list[Request], error: Exception) -> None:
         """One request is to blame for a value that is out of range: each goes alone."""

@@ -34,6 +34,7 @@ class Metrics:
     latency: seconds from submit() to the answer, percentiles 50, 90 and 99 over the latest 4,096
       answers; empty before the first. bytes_online is the sum over the parties, rounds and rows
       that of all batches. waiting: requests in the queue; ready: replicas that can compute.
+    batches_left: with provider="stored", of lots that no replica has taken; else None.
     """
 
     requests: int
@@ -50,6 +51,7 @@ class Metrics:
     waiting: int
     ready: int
     latency: dict[int, float]
+    batches_left: int | None = None
 
     def to_dict(self) -> dict:
         """Plain numbers, ready for JSON."""
@@ -79,6 +81,12 @@ class _Collector:
         waiting, ready = self._snapshot.waiting, self._snapshot.ready
         yield GaugeMetricFamily("cryptensor_waiting", "Requests in the queue", value=waiting)
         yield GaugeMetricFamily("cryptensor_ready", "Replicas that can compute", value=ready)
+        if self._snapshot.batches_left is not None:
+            yield GaugeMetricFamily(
+                "cryptensor_batches_left",
+                "Batches of which the correlations are dealt and not taken",
+                value=self._snapshot.batches_left,
+            )
         latency = GaugeMetricFamily(
             "cryptensor_latency_seconds", "From submit to answer", labels=["quantile"]
         )
@@ -105,9 +113,10 @@ class Counters:
             self._counts["answered"] += 1
             self._latencies.append(seconds)
 
-    def snapshot(self, waiting: int, ready: int) -> Metrics:
+    def snapshot(self, waiting: int, ready: int, batches_left: int | None = None) -> Metrics:
         with self._lock:
             counts, latencies = dict(self._counts), list(self._latencies)
         found = np.percentile(latencies, PERCENTILES).tolist() if latencies else []
         latency = dict(zip(PERCENTILES, found, strict=False))
-        return Metrics(**counts, waiting=waiting, ready=ready, latency=latency)
+        state = {"waiting": waiting, "ready": ready, "batches_left": batches_left}
+        return Metrics(**counts, **state, latency=latency)

@@ -12,6 +12,7 @@ import torch
 from .. import nn, profiler, rendezvous, session
 from ..config import Settings
 from ..data import cryptensor
+from ..offline import offline_step
 
 _DEALER_NICENESS = 10
 
@@ -32,6 +33,15 @@ class Answer:
     rounds: int
     bytes_online: int
     bytes_dealer: int
+
+
+def one_batch(
+    model: torch.nn.Module, rows: torch.Tensor | None, roles: Roles
+) -> torch.Tensor | None:
+    """What every party runs for a batch: one step of what may have been dealt before."""
+    with torch.no_grad(), offline_step():
+        secret = model(cryptensor(rows, src=roles.client))
+        return secret.reveal(dst=roles.client)
 
 
 class PartyActor:
@@ -74,9 +84,7 @@ class PartyActor:
         """One batch: the rows at the client's party, None at the others, who learn the shape."""
         assert self._model is not None
         profiler.reset_stats()
-        with torch.no_grad():
-            secret = self._model(cryptensor(rows, src=self._roles.client))
-            answer = secret.reveal(dst=self._roles.client)
+        answer = one_batch(self._model, rows, self._roles)
         total = profiler.stats().total()
         return Answer(answer, total.rounds, total.bytes_sent, total.dealer_bytes)
 

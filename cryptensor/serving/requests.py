@@ -30,6 +30,12 @@ class Request:
         return self.future.running() or self.future.set_running_or_notify_cancel()
 
 
+def padded(rows: torch.Tensor, length: int) -> torch.Tensor:
+    """The rows, followed by zeros up to so many rows at least."""
+    missing = max(0, length - len(rows))
+    return torch.cat([rows, rows.new_zeros((missing, *rows.shape[1:]))])
+
+
 class RequestQueue:
     """Requests in the order of their arrival; several threads take batches from it.
 

@@ -17,6 +17,7 @@ import torch
 
 from ..config import Settings, check_integer, check_seconds
 from ..errors import ConfigError, Error, Overloaded, RangeError
+from ..offline import store_status
 from . import cluster
 from .attendant import Attendant, Health
 from .metrics import Counters, Metrics
@@ -97,7 +98,7 @@ class Service:
     def metrics(self) -> Metrics:
         """Counters and latency since the start, see Metrics."""
         ready = sum(replica.state in ("ready", "busy") for replica in self.health())
-        return self._counters.snapshot(len(self._queue), ready)
+        return self._counters.snapshot(len(self._queue), ready, self._batches_left())
 
     def health(self) -> list[Health]:
         """The state of each replica, see Health."""
@@ -162,6 +163,13 @@ class Service:
     ) -> None:
         self.close()
 
+    def _batches_left(self) -> int | None:
+        settings: Settings = self._parts["settings"]
+        if settings.store is None:
+            return None
+        parties = range(settings.parties)
+        return min(store_status(settings.store, party).steps_left for party in parties)
+
     def _attendant(self) -> Attendant:
         self._started += 1
         return Attendant(number=self._started - 1, **self._parts)
@@ -198,7 +206,8 @@ def serve(
 
     A replica of which a process dies, hangs for `timeout` seconds or raises is ended and started
     anew, and its requests are tried on another one. A retry is a computation of its own, under
-    fresh masks. `settings` are those of ct.launch.
+    fresh masks. `settings` are those of ct.launch; provider="stored" takes what was dealt by the
+    plan of serving.plan_of_service(), and Metrics.batches_left tells how long it lasts.
 
     All processes run in one Ray cluster of one machine, under one user, who can read all of them:
     as with launch, privacy between parties needs them apart. Where no Ray runs yet, one is started
@@ -214,6 +223,10 @@ def serve(
     if not isinstance(pad, bool):
         raise ConfigError(f"pad is {pad!r}; it must be True or False")
     chosen = Settings(parties=parties, **{"setup_timeout": 120.0, **settings})
+    if chosen.provider == "stored" and not pad:
+        raise ConfigError(
+            "pad is False; it must be True with provider 'stored', see plan_of_service"
+        )
     for name, party in (("model_party", model_party), ("client_party", client_party)):
         check_integer(name, party, 0, parties - 1)
     _check_model(model, example, max_batch)

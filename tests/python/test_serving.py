@@ -15,6 +15,8 @@ import torch
 
 import cryptensor as ct
 from cryptensor.errors import ConfigError, Error, RangeError, RemoteError
+from cryptensor.offline import deal
+from cryptensor.serving import plan_of_service
 from cryptensor.serving.service import _outline
 
 # Asked for without importing it: a cluster of ct.serve needs Ray to start with a token.
@@ -83,6 +85,27 @@ def test_requests_are_answered_in_batches(service):
     assert after.rows - before.rows == count
     assert count / 8 <= after.batches - before.batches < 60
     assert after.answered - before.answered == after.requests - before.requests == 60
+
+
+def test_what_was_dealt_before_serves_replicas_from_lots_of_their_own(service, tmp_path):
+    model, example = build(), torch.zeros(1, 6)
+    plan = plan_of_service(model, example, max_batch=4)
+    deal(plan, tmp_path / "store", 24, steps_per_lot=6)
+    stored = {"provider": "stored", "store": str(tmp_path / "store")}
+    with pytest.raises(ConfigError, match="pad is False"):
+        ct.serve(model, example, max_batch=4, **stored)
+    with ct.serve(
+        model, example, replicas=2, max_batch=4, pad=True, setup_timeout=PATIENCE, **stored
+    ) as other:
+        before = other.metrics()
+        assert before.batches_left == 24 - 2 * 6  # a lot for each replica
+        rows = [torch.randn(4, 6) for _ in range(14)]
+        check(rows, answered(other, rows))
+        after = other.metrics()
+        # 14 batches and 2 examples do not fit two lots.
+        assert after.batches_left < before.batches_left
+        assert f"cryptensor_batches_left {after.batches_left}.0" in after.to_prometheus()
+    assert service.metrics().batches_left is None
 
 
 def test_a_value_beyond_the_range_fails_its_request_and_costs_no_replica(service):
