@@ -62,5 +62,5 @@ def connect(store: Store, meeting: Meeting, seconds: float):
                 f"within {seconds:g} s"
             ) from error
         return _C.shared_memory_transport(
-            rank=meeting.rank, listener=listener.detach(), names=names, seconds=seconds
+            rank=meeting.rank, listener=listener.detach(), names=names, seconds=float(seconds)
         )

@@ -32,6 +32,7 @@ _READ_TIMEOUT = timedelta(seconds=5)
 # For what still has to be asked when the time is over.
 _LEAST_SECONDS = 0.5
 _meetings = itertools.count()
+_latest_served: dict = {}  # of this process: the store, and its address
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +287,15 @@ def _meets_at_home(host: str) -> bool:
 
 
 def _serve(meeting: Meeting, timeout: timedelta) -> TCPStore:
+    # A rank that is early for the next meeting would find the store of the last one, and lose it:
+    # it stays for meetings at the same address.
+    if _latest_served.get("address") != meeting.address:
+        _latest_served.clear()
+        _latest_served.update(store=_newly_served(meeting, timeout), address=meeting.address)
+    return _latest_served["store"]
+
+
+def _newly_served(meeting: Meeting, timeout: timedelta) -> TCPStore:
     try:
         if meeting.loopback and is_loopback(meeting.host):
             with socket.create_server((LOOPBACK, meeting.port), backlog=128) as listener:

@@ -74,7 +74,7 @@ def main() -> None:
     _C.gloo_transport = traced
     party = int(os.environ["RANK"]) // 2
     store = f"127.0.0.1:{sys.argv[2 + party]}" if party < 2 else None
-    mesh = ct.init_mesh(parties=2, workers=2, threads=1, party_store=store)
+    mesh = ct.init_mesh(parties=2, workers=2, threads=1, party_store=store, transport="gloo")
     done = classify()
     before = len(traces[0].frames())
     same_inputs()

@@ -139,11 +139,13 @@ Cost smooth(const Session& session, const SmoothFunction& f, size_t n, bool with
   return Total(session)
       .piecewise(n, {units(f.low, p), units(f.high, p)})
       .series(n, f.harmonics)
-      .truncate(with_derivative ? 2 * n : n, series_bits(session) - p);
+      .truncate(n, series_bits(session) - p)
+      .truncate_too(with_derivative ? n : 0, series_bits(session) - p);
 }
 
 Cost sin_cos(const Session& session, size_t n) {
-  return Total(session).series(n, 1).truncate(2 * n, series_bits(session) - session.precision);
+  const int drop = series_bits(session) - session.precision;
+  return Total(session).series(n, 1).truncate(n, drop).truncate_too(n, drop);
 }
 
 Cost exp(const Session& session, size_t n) {

@@ -212,6 +212,10 @@ const std::vector<Case>& cases() {
        [](const Operands& o) {
          o.engine.one_hot(o.engine.truncate(o.x, 16, Truncation::exact), 9);
        }},
+      {"choose",
+       [](const Operands& o) {
+         o.engine.choose(o.engine.truncate(o.x, 16, Truncation::exact), o.x, 3);
+       }},
       {"piecewise",
        [](const Operands& o) {
          function::piecewise(o.engine, o.x, {-1.0, 1.5},

@@ -137,14 +137,15 @@ def test_branches_of_one_geometry_are_merged_with_their_activations():
         branches, a=nn.Conv2d(3, 2, 3), b=nn.Conv2d(3, 4, 3, bias=False), c=nn.Conv2d(3, 3, 3)
     )
     before, after = compared(model, torch.randn(2, 3, 6, 6), ["merge_projections"])
-    assert after[0] <= before[0] - 10 and after[1] < before[1]
+    assert after[0] <= before[0] - 10 and after[1] <= before[1]
 
 
 def test_matrix_products_by_parameters_are_merged():
     weights = {name: nn.Parameter(torch.randn(6, n)) for name, n in (("a", 4), ("b", 5))}
     model = Of(lambda m, x: torch.cat([torch.tanh(x @ m.a), x @ m.b], -1), **weights)
     before, after = compared(model, torch.randn(3, 6), ["merge_projections"])
-    assert after[0] < before[0] and after[1] < before[1]
+    # The second product takes the message of the first also where they are apart.
+    assert after[0] < before[0] and after[1] <= before[1]
 
 
 def test_different_geometry_grouped_and_tied_layers_stay_apart():

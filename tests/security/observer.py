@@ -48,12 +48,13 @@ def rounds_of(traced: Traced) -> dict[str, list[Round]]:
 
 
 def unjudged(traced: Traced) -> set[str]:
-    """Operations of frames that are neither listed as public nor long enough for a verdict."""
+    """Operations of frames that are neither listed as public nor long enough for a verdict. What is
+    empty, as the dealer's last word, tells nothing."""
     return {
         frame.operation
         for frames in traced.frames
         for frame in frames
-        if frame.operation not in PUBLIC_OPERATIONS and len(frame.payload) < LEAST_BYTES
+        if frame.operation not in PUBLIC_OPERATIONS and 0 < len(frame.payload) < LEAST_BYTES
     }
 
 

@@ -12,6 +12,7 @@
 #include "local_ranks.h"
 #include "net/memory_transport.h"
 #include "net/shared_memory_transport.h"
+#include "posted_frame.h"
 
 namespace cryptensor::net {
 namespace {
@@ -19,31 +20,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kSoon{30};
-constexpr milliseconds kLong{20000};
-
-std::shared_ptr<Bytes> frame_of(const std::string& text) {
-  auto frame = std::make_shared<Bytes>(text.size());
-  std::memcpy(frame->data(), text.data(), text.size());
-  return frame;
-}
-
-std::string text_of(const Bytes& frame) {
-  return {reinterpret_cast<const char*>(frame.data()), frame.size()};
-}
-
-struct Posted {
-  std::shared_ptr<Bytes> frame;
-  std::unique_ptr<Pending> pending;
-
-  Posted(Transport& transport, int peer, int lane, size_t size)
-      : frame(std::make_shared<Bytes>(size)),
-        pending(transport.post_receive(peer, lane, frame, LengthRule::exact)) {}
-
-  std::string wait(milliseconds timeout = kLong) {
-    pending->wait(timeout);
-    return text_of(*frame);
-  }
-};
 
 using Transports = std::vector<std::shared_ptr<Transport>>;
 

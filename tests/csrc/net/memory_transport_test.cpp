@@ -7,37 +7,12 @@
 #include <string>
 
 #include "core/errors.h"
+#include "posted_frame.h"
 
 namespace cryptensor::net {
 namespace {
 
 using std::chrono::milliseconds;
-
-constexpr milliseconds kLong{20000};
-
-std::shared_ptr<Bytes> frame_of(const std::string& text) {
-  auto frame = std::make_shared<Bytes>(text.size());
-  std::memcpy(frame->data(), text.data(), text.size());
-  return frame;
-}
-
-std::string text_of(const Bytes& frame) {
-  return {reinterpret_cast<const char*>(frame.data()), frame.size()};
-}
-
-struct Posted {
-  std::shared_ptr<Bytes> frame;
-  std::unique_ptr<Pending> pending;
-
-  Posted(Transport& transport, int peer, int lane, size_t size)
-      : frame(std::make_shared<Bytes>(size)),
-        pending(transport.post_receive(peer, lane, frame, LengthRule::exact)) {}
-
-  std::string wait(milliseconds timeout = kLong) {
-    pending->wait(timeout);
-    return text_of(*frame);
-  }
-};
 
 struct Pair {
   MemoryHub hub{2};
