@@ -121,8 +121,8 @@ class PartyProcess:
 def watch(processes: list[PartyProcess], on_progress: Progress | None) -> list[Failure]:
     """Waits until all processes finished, or one failed and the others had time to end.
 
-    Returns the failures in the order in which they came, those of one moment by rank. Never blocks on a large message and does
-    not itself stop a process.
+    Returns the failures in the order in which they came, those of one moment by rank. Never blocks
+    on a large message and does not itself stop a process.
     """
     failures: list[Failure] = []
     deadline = None
