@@ -165,12 +165,12 @@ def connect_gloo(store: Store, meeting: Meeting, seconds: float) -> ProcessGroup
 
     Raises SetupError after `seconds`, naming the ranks that are gone as far as that can be told.
     """
+    before = _own_threads()  # the device has a thread of its own
     options = ProcessGroupGloo._Options()
     options._devices = [_gloo_device(meeting)]
     options._timeout = timedelta(seconds=seconds)
 
     def connect() -> ProcessGroupGloo:
-        before = _own_threads()
         store.set(f"connects/{meeting.rank}", "")
         group = ProcessGroupGloo(PrefixStore("gloo", store), meeting.rank, meeting.size, options)
         _stand_back(_own_threads() - before)
