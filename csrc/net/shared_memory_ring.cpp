@@ -54,8 +54,8 @@ uint32_t checked(uint32_t filled) {
 
 }  // namespace
 
-bool RingEnd::wait(Deadline deadline) {
-  const auto moved = [this] { return other_.bytes.load(std::memory_order_acquire) != seen_; };
+bool RingEnd::wait(uint32_t seen, Deadline deadline) {
+  const auto moved = [&] { return other_.bytes.load(std::memory_order_acquire) != seen; };
   const Deadline end = std::min(deadline, Clock::now() + kSpin);
   do {
     for (int i = 0; i < kSpinsPerLook; ++i) {
@@ -66,7 +66,7 @@ bool RingEnd::wait(Deadline deadline) {
   // First the flag and then the look, where the other side first moves and then looks at the flag.
   other_.waited.store(1);
   const auto left = deadline - Clock::now();
-  if (other_.bytes.load() == seen_ && left.count() > 0) sleep_while(other_.bytes, seen_, left);
+  if (other_.bytes.load() == seen && left.count() > 0) sleep_while(other_.bytes, seen, left);
   other_.waited.store(0);
   return moved();
 }

@@ -30,14 +30,17 @@ struct RingMemory {
 };
 static_assert(std::atomic<uint32_t>::is_always_lock_free);
 
-// One end of a ring. One thread at a time; interrupt() from any.
+// One end of a ring. One thread at a time, but for wait(); interrupt() from any.
 class RingEnd {
  public:
   using Deadline = std::chrono::steady_clock::time_point;
 
-  // Returns true as soon as the other side has moved since the last look, false at the deadline or
-  // when interrupted. It spins for a moment: waking a sleeper takes longer than most rounds.
-  bool wait(Deadline deadline);
+  // The other side's count, as last looked at.
+  uint32_t seen() const { return seen_; }
+  // Returns true as soon as the other side has moved since it was `seen`, false at the deadline or
+  // when interrupted. It spins for a moment: waking a sleeper takes longer than most rounds. One
+  // thread at a time, beside one that reads or writes.
+  bool wait(uint32_t seen, Deadline deadline);
   void interrupt();  // a wait() under way, which may miss it
 
  protected:

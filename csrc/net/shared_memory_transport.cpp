@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <exception>
@@ -18,6 +17,7 @@
 #include <utility>
 
 #include "core/errors.h"
+#include "net/transfer_line.h"
 
 namespace cryptensor::net {
 namespace {
@@ -50,33 +50,6 @@ struct Presence {
   }
 };
 
-// A frame under way that did not fit its ring.
-class Transfer {
- public:
-  void finish(std::exception_ptr failure = nullptr) {
-    {
-      const std::lock_guard lock(mutex_);
-      failure_ = std::move(failure);
-      done_ = true;
-    }
-    changed_.notify_all();
-  }
-
-  // True when it is done.
-  bool wait(Clock::time_point deadline) {
-    std::unique_lock lock(mutex_);
-    if (!changed_.wait_until(lock, deadline, [this] { return done_; })) return false;
-    if (failure_) std::rethrow_exception(failure_);
-    return true;
-  }
-
- private:
-  bool done_ = false;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::exception_ptr failure_;
-};
-
 struct Sending {
   std::shared_ptr<const Bytes> frame;
   size_t sent = 0;  // of size and frame
@@ -87,14 +60,13 @@ struct Sending {
   }
 };
 
-// Frames to one peer on one lane. What finds no room in the ring waits for it in a thread, which
-// starts with the first such frame.
-class Outgoing {
+// Frames to one peer on one lane. What finds no room in the ring waits for it in a thread.
+class Outgoing : public TransferLine<Sending> {
  public:
   Outgoing(RingMemory& memory, const Presence& peer) : ring_(memory), peer_(peer) {}
-  ~Outgoing() {
+  ~Outgoing() override {
     close();
-    if (thread_.joinable()) thread_.join();
+    stop();
   }
 
   // Null: the frame is in the ring.
@@ -108,100 +80,64 @@ class Outgoing {
       if (job.rest().empty()) return nullptr;
     }
     auto transfer = job.transfer = std::make_shared<Transfer>();
-    jobs_.push_back(std::move(job));
-    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
-    changed_.notify_one();
+    put(std::move(job));
     return transfer;
   }
 
   void close() {
-    {
-      const std::lock_guard lock(mutex_);
-      closed_.store(true);
-    }
-    changed_.notify_one();
-    ring_.interrupt();
+    close_line();
+    interrupt();
   }
   void interrupt() { ring_.interrupt(); }
 
  private:
-  void run() {
-    std::unique_lock lock(mutex_);
-    for (;;) {
-      changed_.wait(lock, [this] { return closed_ || !jobs_.empty(); });
-      if (jobs_.empty()) return;
-      // It stays in the line while it moves, so that nothing overtakes it.
-      Sending& job = jobs_.front();
-      lock.unlock();
-      std::exception_ptr failure;
-      try {
-        move(job);
-      } catch (...) {
-        failure = std::current_exception();
-      }
-      lock.lock();
-      if (failure) {
-        failure_ = failure;
-        for (Sending& left : jobs_) left.transfer->finish(failure);
-        jobs_.clear();
-      } else {
-        const auto transfer = std::move(jobs_.front().transfer);
-        jobs_.pop_front();
-        transfer->finish();
-      }
-    }
-  }
-
-  void move(Sending& job) {
+  void move(Sending& job) override {
     for (;;) {
       job.sent += peer_.trusting([&] { return ring_.write_some(job.rest()); });
       if (job.rest().empty()) return;
       peer_.check();
-      if (closed_) throw PeerLost("this party has aborted");
-      ring_.wait(Clock::now() + kLongestSlice);
+      if (closed()) throw PeerLost("this party has aborted");
+      ring_.wait(ring_.seen(), Clock::now() + kLongestSlice);
     }
   }
 
   RingWriter ring_;
   const Presence& peer_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Sending> jobs_;
-  std::exception_ptr failure_;
-  std::atomic<bool> closed_{false};
-  std::thread thread_;
 };
 
-// A receive that was posted. `frame` is written by whoever uses the lane.
+// A receive that was posted.
 struct Receiving {
   std::shared_ptr<Bytes> frame;
-  bool done = false;
+  std::atomic<bool> done{false};
 };
 
-// Frames from one peer on one lane, for the thread that uses the lane. Nothing moves but when that
-// thread looks.
+// Frames from one peer on one lane. Nothing moves but when a thread looks that uses the lane: the
+// one that waits for the peer, or one that waits for another.
 class Incoming {
  public:
   Incoming(RingMemory& memory, const Presence& peer) : ring_(memory), peer_(peer) {}
 
   std::shared_ptr<Receiving> post(std::shared_ptr<Bytes> frame) {
-    auto job = std::make_shared<Receiving>(Receiving{std::move(frame)});
+    auto job = std::make_shared<Receiving>(std::move(frame));
+    const std::lock_guard lock(mutex_);
     jobs_.push_back(job);
     return job;
   }
 
-  // Moves what is there into the receives, the oldest first.
-  void drain() {
-    peer_.trusting([this] {
+  // Moves what is there into the receives, the oldest first. Returns the peer's count after that.
+  uint32_t drain() {
+    const std::lock_guard lock(mutex_);
+    return peer_.trusting([this] {
       while (!jobs_.empty() && advance(*jobs_.front())) {
-        jobs_.front()->done = true;
+        jobs_.front()->done.store(true, std::memory_order_release);
         jobs_.pop_front();
       }
       ring_.release();
+      return ring_.seen();
     });
   }
 
-  bool wait(Clock::time_point deadline) { return ring_.wait(deadline); }
+  bool wait(uint32_t seen, Clock::time_point deadline) { return ring_.wait(seen, deadline); }
   void interrupt() { ring_.interrupt(); }
   const Presence& peer() const { return peer_; }
 
@@ -227,6 +163,7 @@ class Incoming {
     return true;
   }
 
+  std::mutex mutex_;
   RingReader ring_;
   const Presence& peer_;
   std::deque<std::shared_ptr<Receiving>> jobs_;
@@ -383,12 +320,12 @@ class Arrival : public Pending {
       links_->check();
       // Before the look: what a peer had sent before its end is read.
       const bool lost = incoming_.peer().lost.load(std::memory_order_acquire);
-      incoming_.drain();
-      if (job_->done) return;
+      const uint32_t seen = incoming_.drain();
+      if (job_->done.load(std::memory_order_acquire)) return;
       if (lost) incoming_.peer().check();
       const Clock::time_point now = Clock::now();
       if (now >= deadline) throw PeerTimeout("nothing came from " + incoming_.peer().name());
-      if (incoming_.wait(std::min(deadline, now + slice))) {
+      if (incoming_.wait(seen, std::min(deadline, now + slice))) {
         slice = kFirstSlice;
       } else {
         links_->drain(lane_);

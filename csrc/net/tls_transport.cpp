@@ -3,17 +3,14 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
-#include <cstring>
-#include <deque>
 #include <exception>
 #include <mutex>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "core/errors.h"
 #include "net/channel.h"
+#include "net/transfer_line.h"
 
 namespace cryptensor::net {
 namespace {
@@ -29,117 +26,37 @@ inline void relax() {
 #endif
 }
 
-// One frame under way, shared by who waits for it and who moves it.
-class Transfer {
- public:
-  void finish(std::exception_ptr failure = nullptr) {
-    {
-      const std::lock_guard lock(mutex_);
-      failure_ = std::move(failure);
-      done_.store(true, std::memory_order_release);
-    }
-    changed_.notify_all();
-  }
-
-  void wait(std::chrono::milliseconds timeout) {
-    const auto until = Clock::now() + kSpin;
-    while (!done_.load(std::memory_order_acquire) && Clock::now() < until) relax();
-    std::unique_lock lock(mutex_);
-    if (!changed_.wait_for(lock, timeout, [this] { return done_.load(); })) {
-      throw PeerTimeout("nothing moved");
-    }
-    if (failure_) std::rethrow_exception(failure_);
-  }
-
- private:
-  std::atomic<bool> done_{false};
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::exception_ptr failure_;
-};
-
 class TransferPending : public Pending {
  public:
   explicit TransferPending(std::shared_ptr<Transfer> transfer) : transfer_(std::move(transfer)) {}
-  void wait(std::chrono::milliseconds timeout) override { transfer_->wait(timeout); }
+  void wait(std::chrono::milliseconds timeout) override {
+    const auto now = Clock::now();
+    while (!transfer_->done() && Clock::now() < now + kSpin) relax();
+    if (!transfer_->wait(now + timeout)) throw PeerTimeout("nothing moved");
+  }
 
  private:
   std::shared_ptr<Transfer> transfer_;
 };
 
-// What a connection has to do, in order, by a thread that starts with the first of it. After a
-// failure everything fails for the same reason.
+// One direction of a connection.
 template <class Job>
-class Line {
+class Line : public TransferLine<Job> {
  public:
   explicit Line(std::unique_ptr<TlsStream> stream) : stream_(std::move(stream)) {}
-  virtual ~Line() = default;
 
   void close() {
     stream_->close();
-    {
-      const std::lock_guard lock(mutex_);
-      closed_ = true;
-    }
-    changed_.notify_all();
+    this->close_line();
   }
 
  protected:
   void stop() {
     close();
-    if (thread_.joinable()) thread_.join();
+    TransferLine<Job>::stop();
   }
-
-  // Under the lock.
-  void put(Job job) {
-    if (failure_) return job.transfer->finish(failure_);
-    jobs_.push_back(std::move(job));
-    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
-    changed_.notify_all();
-  }
-
-  void fail(std::exception_ptr failure) {
-    failure_ = std::move(failure);
-    for (Job& job : jobs_) job.transfer->finish(failure_);
-    jobs_.clear();
-  }
-
-  virtual void move(Job& job) = 0;
 
   std::unique_ptr<TlsStream> stream_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Job> jobs_;
-  std::exception_ptr failure_;
-
- private:
-  void run() {
-    std::unique_lock lock(mutex_);
-    for (;;) {
-      changed_.wait(lock, [this] { return closed_ || !jobs_.empty(); });
-      if (jobs_.empty()) return;
-      // It stays in the line while it moves, so that nothing overtakes it.
-      Job& job = jobs_.front();
-      lock.unlock();
-      std::exception_ptr failure;
-      try {
-        move(job);
-      } catch (...) {
-        failure = std::current_exception();
-      }
-      lock.lock();
-      if (failure) {
-        fail(failure);
-        continue;
-      }
-      const auto transfer = std::move(jobs_.front().transfer);
-      jobs_.pop_front();
-      transfer->finish();
-    }
-  }
-
-  bool closed_ = false;
-  std::thread thread_;
 };
 
 struct Sending {

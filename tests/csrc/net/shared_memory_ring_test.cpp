@@ -78,15 +78,15 @@ TEST_F(Ring, SmallFramesReuseTheSameBytes) {
 }
 
 TEST_F(Ring, WaitsForTheOtherSide) {
-  EXPECT_FALSE(reader.wait(in(milliseconds(5))));
+  EXPECT_FALSE(reader.wait(reader.seen(), in(milliseconds(5))));
   std::thread late([this] {
     std::this_thread::sleep_for(milliseconds(20));
     writer.write_some(Content(1));
   });
-  EXPECT_TRUE(reader.wait(in(milliseconds(20000))));
+  EXPECT_TRUE(reader.wait(reader.seen(), in(milliseconds(20000))));
   late.join();
   EXPECT_EQ(reader.skip_some(1), 1u);
-  EXPECT_FALSE(reader.wait(in(milliseconds(5))));
+  EXPECT_FALSE(reader.wait(reader.seen(), in(milliseconds(5))));
 }
 
 TEST_F(Ring, ManyRoundsBetweenThreadsThatSleep) {
@@ -98,7 +98,7 @@ TEST_F(Ring, ManyRoundsBetweenThreadsThatSleep) {
       uint8_t value = static_cast<uint8_t>(round), got = 0;
       if (pause() % 50 == 0) std::this_thread::sleep_for(std::chrono::microseconds(100));
       if (begins) to.write_some({&value, 1});
-      while (from.read_some({&got, 1}) == 0) from.wait(in(milliseconds(20000)));
+      while (from.read_some({&got, 1}) == 0) from.wait(from.seen(), in(milliseconds(20000)));
       from.release();
       ASSERT_EQ(got, value);
       if (!begins) to.write_some({&value, 1});

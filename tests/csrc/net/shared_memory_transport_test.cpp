@@ -110,6 +110,46 @@ TEST(SharedMemory, RanksThatAllWaitForTheirSendsGoOn) {
   EXPECT_EQ(right, kRanks * kFrames);
 }
 
+// Whoever waits in vain for one peer looks after what the other peers of the lane have sent, as the
+// dealer does while it watches all parties.
+TEST(SharedMemory, ThreadsWaitForDifferentPeersOnOneLane) {
+  constexpr int kLane = 1, kBusy = 200'000, kSlow = 150;
+  const Transports all = make(3);
+  const auto number = [](int i) {
+    auto frame = std::make_shared<Bytes>(sizeof i);
+    std::memcpy(frame->data(), &i, sizeof i);
+    return frame;
+  };
+  std::atomic<bool> over{false};
+  const auto send = [&](int rank, int frames, milliseconds pause) {
+    for (int i = 0; i < frames && !over; ++i) {
+      all[rank]->post_send(0, kLane, number(i))->wait(kLong);
+      if (pause.count() > 0) std::this_thread::sleep_for(pause);
+    }
+  };
+  std::atomic<int> right{0};
+  const auto receive = [&](int rank, int frames) {
+    for (int i = 0; i < frames && !over; ++i) {
+      Arrival arrival(*all[0], rank, kLane, sizeof i);
+      try {
+        arrival.pending->wait(milliseconds(20000));
+      } catch (const Error& error) {
+        ADD_FAILURE() << "frame " << i << " from " << rank << ": " << error.what();
+        over = true;
+        return;
+      }
+      right += equal(*arrival.frame, *number(i));
+    }
+  };
+  std::vector<std::thread> threads;
+  threads.emplace_back([&] { send(1, kBusy, milliseconds(0)); });
+  threads.emplace_back([&] { send(2, kSlow, milliseconds(6)); });
+  threads.emplace_back([&] { receive(1, kBusy); });
+  threads.emplace_back([&] { receive(2, kSlow); });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(right, kBusy + kSlow);
+}
+
 TEST(SharedMemory, SendsThatNobodyReadsEndWithTheTransport) {
   Transports all = make(2);
   std::vector<std::unique_ptr<Pending>> sends;
