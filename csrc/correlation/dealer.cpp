@@ -16,28 +16,31 @@ namespace {
 
 uint64_t* words(const at::Tensor& t) { return reinterpret_cast<uint64_t*>(t.data_ptr<int64_t>()); }
 
-// Streams are expanded block by block, in the cache, where they are used.
-constexpr size_t kBlockBytes = size_t{1} << 14;
+// Streams are expanded block by block, where they are used: a few blocks fit the innermost cache.
+constexpr size_t kBlockBytes = size_t{1} << 12;
 constexpr size_t kLineBytes = 64;  // what Prg::fill counts in
 
-// use(values of `stream` from element i on, i, how many) for each block of n elements.
+// use(values of `stream` from element i on, i, how many) for each block of n elements, the first of
+// them at `line`.
 template <class T, class Use>
-void each_block(const crypto::Prg& prg, uint64_t stream, size_t n, const Use& use) {
+void each_block(const crypto::Prg& prg, uint64_t stream, size_t line, size_t n, const Use& use) {
   constexpr size_t kElements = kBlockBytes / sizeof(T);
   alignas(64) T block[kElements];
   for (size_t i = 0; i < n; i += kElements) {
     const size_t count = std::min(kElements, n - i);
-    prg.fill(stream, i * sizeof(T) / kLineBytes, block, count * sizeof(T));
+    prg.fill(stream, line + i * sizeof(T) / kLineBytes, block, count * sizeof(T));
     use(static_cast<const T*>(block), i, count);
   }
 }
 
 // value -= what the parties before the last expand from `stream`.
 template <class T>
-void subtract_others(const std::vector<crypto::Prg>& prgs, uint64_t stream, T* value, size_t n) {
+void subtract_others(const std::vector<crypto::Prg>& prgs, uint64_t stream, T* value, size_t n,
+                     size_t line = 0) {
   if (crypto::mutant::planted(crypto::mutant::kUnmaskedCorrection)) return;
   for (size_t p = 0; p + 1 < prgs.size(); ++p) {
-    each_block<T>(prgs[p], stream, n, [value](const T* share, size_t i, size_t count) {
+    each_block<T>(prgs[p], stream, line, n, [value](const T* share, size_t i, size_t count) {
+      if constexpr (sizeof(T) == 8) return ring::subtract_from(value + i, share, count);
       for (size_t k = 0; k < count; ++k) value[i + k] = static_cast<T>(value[i + k] - share[k]);
     });
   }
@@ -70,10 +73,9 @@ void deal_flat_product(const std::vector<crypto::Prg>& prgs, const std::vector<c
     const size_t count = std::min(kElements, n - i), line = 8 * i / kLineBytes;
     sum(left, line, one, count);
     if (!right.empty()) sum(right, line, other, count);
-    const uint64_t* by = right.empty() ? one : other;
-    for (size_t k = 0; k < count; ++k) out[i + k] = one[k] * by[k];
+    ring::product_of(out + i, one, right.empty() ? one : other, count);
+    subtract_others(prgs, kProductStream, out + i, count, line);
   }
-  subtract_others(prgs, kProductStream, out, n);
 }
 
 // n elements in their order.
@@ -127,7 +129,7 @@ at::Tensor Dealer::expand(const MaskView& view) const {
     if (first) {
       prg.fill(kMaskStream, 0, out, 8 * mask.numel);
     } else {
-      each_block<uint64_t>(prg, kMaskStream, mask.numel,
+      each_block<uint64_t>(prg, kMaskStream, 0, mask.numel,
                            [out](const uint64_t* share, size_t i, size_t count) {
                              ring::add_to(out + i, share, count);
                            });

@@ -1,22 +1,36 @@
 // SPDX-License-Identifier: MIT
 #include "ring/words.h"
 
+#include "core/cpu.h"
+#include "ring/cpu/words_kernels.h"
+
 namespace cryptensor::ring {
 
-void add_to(uint64_t* sum, const uint64_t* term, size_t n) {
-  for (size_t i = 0; i < n; ++i) sum[i] += term[i];
+namespace {
+
+const WordKernels& kernels() {
+#ifdef __x86_64__
+  if (isa() == Isa::avx512) return word_kernels_avx512();
+#endif
+  return word_kernels_portable();
 }
+
+}  // namespace
+
+void add_to(uint64_t* sum, const uint64_t* term, size_t n) { kernels().add_to(sum, term, n); }
 
 void subtract_from(uint64_t* difference, const uint64_t* term, size_t n) {
-  for (size_t i = 0; i < n; ++i) difference[i] -= term[i];
+  kernels().subtract_from(difference, term, n);
 }
 
-void xor_to(uint64_t* sum, const uint64_t* term, size_t n) {
-  for (size_t i = 0; i < n; ++i) sum[i] ^= term[i];
-}
+void xor_to(uint64_t* sum, const uint64_t* term, size_t n) { kernels().xor_to(sum, term, n); }
 
 void sum_of(uint64_t* out, const uint64_t* a, const uint64_t* b, size_t n) {
-  for (size_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
+  kernels().sum_of(out, a, b, n);
+}
+
+void product_of(uint64_t* out, const uint64_t* a, const uint64_t* b, size_t n) {
+  kernels().product_of(out, a, b, n);
 }
 
 void pack_top_bits(uint64_t* words, const uint64_t* elements, size_t n) {

@@ -11,6 +11,7 @@ void add_to(uint64_t* sum, const uint64_t* term, size_t n);
 void subtract_from(uint64_t* difference, const uint64_t* term, size_t n);
 void xor_to(uint64_t* sum, const uint64_t* term, size_t n);
 void sum_of(uint64_t* out, const uint64_t* a, const uint64_t* b, size_t n);
+void product_of(uint64_t* out, const uint64_t* a, const uint64_t* b, size_t n);
 
 // Packs the top bit of each of n elements into ceil(n / 64) words, element 0 lowest; the rest is 0.
 void pack_top_bits(uint64_t* words, const uint64_t* elements, size_t n);

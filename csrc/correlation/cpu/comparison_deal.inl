@@ -114,7 +114,13 @@ void deal_block(const DealtBlock& d, const crypto::Prg& secret, uint8_t* correct
     offset[i] ^= bits[i] ^ (kWords > 1 ? tops[i] ^ ~uint64_t{0} : 0);
   }
 
-  const auto bit = [&](int i) { return bits[i / 64] >> (i % 64) & 1; };
+  alignas(64) uint64_t bit_of[kBlock];  // a whole element each, so that the loops are vectors
+  for (size_t i = 0; i < kBlock; i += 8) {
+    const Plane eight = spread(static_cast<uint8_t>(bits[i / 64] >> (i % 64)));
+    __builtin_memcpy(bit_of + i, &eight, sizeof eight);
+  }
+  const auto bit = [&](int i) { return bit_of[i]; };
+  const auto masked = [&](uint64_t value, int i) { return value & (0 - bit_of[i]); };
   const int f = layout.shift;
   deal_additive<uint64_t>(d, Stream::bit, layout.bit, corrections, bit);
   if (layout.truncates) {
@@ -125,11 +131,11 @@ void deal_block(const DealtBlock& d, const crypto::Prg& secret, uint8_t* correct
   if (layout.selects) {
     const int s = layout.truncates ? f : 0;
     deal_additive<uint64_t>(d, Stream::selected, layout.selected, corrections,
-                            [&](int i) { return (r[i] >> s) * bit(i); });
+                            [&](int i) { return masked(r[i] >> s, i); });
   }
   if (layout.selects && layout.truncates) {
     deal_additive<W>(d, Stream::selected_wrap, layout.selected_wrap, corrections,
-                     [&](int i) { return (r[i] >> 63) * bit(i); });
+                     [&](int i) { return masked(r[i] >> 63, i); });
   }
 }
 

@@ -33,16 +33,18 @@ TEST(Words, SumsWrapAround) {
 TEST(Words, EveryPassMatchesItsDefinition) {
   for (const size_t n : kSizes) {
     const Words a = random_words(n, 1), b = random_words(n, 2);
-    Words added = a, subtracted = a, combined = a, sum(n);
+    Words added = a, subtracted = a, combined = a, sum(n), product(n);
     add_to(added.data(), b.data(), n);
     subtract_from(subtracted.data(), b.data(), n);
     xor_to(combined.data(), b.data(), n);
     sum_of(sum.data(), a.data(), b.data(), n);
+    product_of(product.data(), a.data(), b.data(), n);
     for (size_t i = 0; i < n; ++i) {
       ASSERT_EQ(added[i], a[i] + b[i]);
       ASSERT_EQ(subtracted[i], a[i] - b[i]);
       ASSERT_EQ(combined[i], a[i] ^ b[i]);
       ASSERT_EQ(sum[i], a[i] + b[i]);
+      ASSERT_EQ(product[i], a[i] * b[i]);
     }
   }
 }
