@@ -16,6 +16,7 @@ import signal
 import sys
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
+from typing import Any
 
 from .config import Settings
 from .failure import Failure
@@ -50,7 +51,7 @@ class Task:
         return json.dumps({**asdict(self), "path": sys.path})
 
     @classmethod
-    def from_dict(cls, values: dict) -> Task:
+    def from_dict(cls, values: dict[str, Any]) -> Task:
         return cls(**{**values, "settings": Settings(**values["settings"])})
 
 
@@ -89,7 +90,7 @@ def _run(task: Task, pipe: Connection) -> None:
     )
     if task.settings.dealer is not None:
         meeting = standing_dealer.expected(meeting, task.settings)
-    work = None
+    work: Any = None
     if task.party == task.settings.parties:
         # The dealer runs ahead: with few cores it must not delay a round of the parties.
         os.nice(_DEALER_NICENESS)

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class Metrics:
     latency: dict[int, float]
     batches_left: int | None = None
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain numbers, ready for JSON."""
         return asdict(self)
 
@@ -72,7 +73,7 @@ class _Collector:
     def __init__(self, snapshot: Metrics) -> None:
         self._snapshot = snapshot
 
-    def collect(self) -> Iterator:
+    def collect(self) -> Iterator[Any]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         for name, meaning in _COUNTERS.items():
@@ -118,5 +119,5 @@ class Counters:
             counts, latencies = dict(self._counts), list(self._latencies)
         found = np.percentile(latencies, PERCENTILES).tolist() if latencies else []
         latency = dict(zip(PERCENTILES, found, strict=False))
-        state = {"waiting": waiting, "ready": ready, "batches_left": batches_left}
+        state: dict[str, Any] = {"waiting": waiting, "ready": ready, "batches_left": batches_left}
         return Metrics(**counts, **state, latency=latency)
