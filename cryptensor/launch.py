@@ -14,6 +14,7 @@ from .address import parse_address
 from .config import Settings, chosen_transport
 from .errors import ConfigError, SecretLeakError
 from .failure import Failure, remote_error
+from .pickling import dumps
 from .processes import PartyProcess, Progress, stop, watch
 
 
@@ -208,24 +209,20 @@ class _Simulation:
 
 def _pickled(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
     _check_callable(fn)
-    try:
-        from cloudpickle import dumps
-    except ImportError as error:
-        raise ImportError("ct.launch needs cloudpickle: pip install cloudpickle") from error
     named = {"fn": fn, **{f"argument {i}": arg for i, arg in enumerate(args)}, **kwargs}
     try:
-        return bytes(dumps((fn, args, kwargs)))
-    except SecretLeakError:
+        return dumps((fn, args, kwargs))
+    except (ImportError, SecretLeakError):
         raise
     except Exception as error:
-        culprit = next((name for name, value in named.items() if not _takes(dumps, value)), "fn")
+        culprit = next((name for name, value in named.items() if not _takes(value)), "fn")
         raise ConfigError(
             f"{culprit} cannot be sent to the parties: it must be something that cloudpickle takes "
             f"({type(error).__name__}: {error})"
         ) from error
 
 
-def _takes(dumps: Callable[..., Any], value: object) -> bool:
+def _takes(value: object) -> bool:
     try:
         dumps(value)
     except Exception:

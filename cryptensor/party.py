@@ -20,6 +20,7 @@ from typing import Any
 
 from .config import Settings
 from .failure import Failure
+from .pickling import dumps
 
 _PR_SET_PDEATHSIG = 1
 _DEALER_NICENESS = 10
@@ -111,10 +112,8 @@ def _run(task: Task, pipe: Connection) -> None:
 
 
 def _leave_result(descriptor: int, result: object) -> None:
-    import cloudpickle
-
     with os.fdopen(descriptor, "wb") as file:
-        cloudpickle.dump(result, file)
+        file.write(dumps(result))
 
 
 def _abandon() -> None:

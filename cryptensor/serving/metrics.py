@@ -60,7 +60,12 @@ class Metrics:
 
     def to_prometheus(self) -> str:
         """The same in Prometheus' text format. Needs prometheus_client."""
-        from prometheus_client import CollectorRegistry, generate_latest
+        try:
+            from prometheus_client import CollectorRegistry, generate_latest
+        except ImportError as error:
+            raise ImportError(
+                "to_prometheus() needs prometheus_client: pip install 'cryptensor[serve]'"
+            ) from error
 
         registry = CollectorRegistry()
         registry.register(_Collector(self))
