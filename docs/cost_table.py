@@ -37,9 +37,9 @@ OPERATIONS: dict[str, Declared] = {
     "+, -, sum, reshape, index; times a public number": _each(
         lambda p: {"rounds": 0, "bytes_sent": 0, "dealer_bytes": 0}
     ),
-    "reveal to one": _each(lambda p: cost.reveal(p, MANY)),
-    "product of two secrets": _each(lambda p: cost.product(p, MANY, MANY, MANY)),
-    "square": _each(lambda p: cost.square(p, MANY)),
+    "reveal to all": _each(lambda p: cost.reveal(MANY, p)),
+    "product of two secrets": _each(lambda p: cost.product(MANY, MANY, MANY, p)),
+    "square": _each(lambda p: cost.square(MANY, p)),
     "relu, comparison": _each(lambda p: cost.relu(MANY, p, 0)),
     "==, !=": _each(lambda p: cost.is_zero(MANY, p)),
     "clamp": _each(lambda p: cost.piecewise(MANY, p, [-(1 << PRECISION), 1 << PRECISION], 1)),

@@ -8,8 +8,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+
+import cryptensor as ct
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -24,14 +28,48 @@ def run(*arguments: object) -> None:
         text=True,
         cwd=ROOT,
         env=ENVIRONMENT,
-        timeout=110,
+        timeout=590,
     )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-8000:]
 
 
+@pytest.mark.timeout(600)
 def test_python_blocks_run() -> None:
-    plain = ("-p", "markdown_blocks", "-p", "no:cacheprovider", "-q", "--timeout", "60")
+    plain = ("-p", "markdown_blocks", "-p", "no:cacheprovider", "-q", "--timeout", "120")
     run("pytest", *plain, "--markdown-docs", *PAGES)
+
+
+def _row(operation: str) -> list[str]:
+    """Rounds and bytes online of an operation in the table for two parties."""
+    sys.path.insert(0, str(DOCS))
+    try:
+        import cost_table
+    finally:
+        sys.path.remove(str(DOCS))
+    cells = (line.strip("| ").split(" | ") for line in cost_table.lines(2))
+    return next(row[1:3] for row in cells if row[0] == operation)
+
+
+@pytest.mark.parametrize(
+    ("operation", "counted", "apply"),
+    [
+        ("product of two secrets", "mul", lambda x, y: x * y),
+        ("relu, comparison", "relu", lambda x, y: x.relu()),
+        ("square", "square", lambda x, y: x.square()),
+        ("reveal to all", "reveal", lambda x, y: x.reveal()),
+    ],
+)
+def test_table_of_costs_is_what_a_run_counts(operation: str, counted: str, apply: Any) -> None:
+    elements = 100_000
+
+    def program() -> tuple[int, float]:
+        x, y = (ct.share(ct.cryptensor(torch.ones(elements), src=0)) for _ in range(2))
+        apply(x, y)
+        row = ct.stats()[counted]
+        return row.rounds, row.bytes_sent / elements
+
+    rounds, sent = ct.simulate(program)[0]
+    assert _row(operation) == [str(rounds), f"{sent:.1f}"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -44,6 +82,7 @@ def test_other_blocks_say_why_they_do_not_run(page: Path) -> None:
         assert re.fullmatch(r"<!-- not run: .{10,} -->", before), (page, block[0], before)
 
 
+@pytest.mark.timeout(600)
 def test_site_builds_without_a_warning(tmp_path: Path) -> None:
     run("sphinx", "--fail-on-warning", "--keep-going", "-q", "-b", "html", DOCS, tmp_path)
     text = (tmp_path / "costs.html").read_text()
