@@ -22,7 +22,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: build demo test cpp-tests bench lint format sanitize fuzz constant-time soak nightly clean distclean
+.PHONY: build demo test cpp-tests bench lint format sanitize fuzz constant-time soak nightly types docs clean distclean
 
 build: $(INSTALLED)
 	@cmake --build $(CMAKE_DIR)
@@ -55,7 +55,17 @@ bench: build
 	@set -e; for program in $(CMAKE_DIR)/benchmarks/csrc/*_benchmark; do $$program $(BENCH_ARGS); done
 	@set -e; for script in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python $$script; done
 
-lint: $(STAMPS)/lint
+# Every warning is an error: a name that is gone, a link to nowhere, a page in no table of contents.
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs build/docs
+	@echo "build/docs/index.html"
+
+# The stub of the module that is built has its names, no more and no fewer.
+types: $(STAMPS)/lint $(INSTALLED)
+	$(BIN)/python -m mypy
+	$(BIN)/python -c 'import sys, torch; from mypy.stubtest import main; sys.argv[1:] = ["cryptensor._C"]; main()'
+
+lint: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $$(find csrc tests benchmarks -name '*.h' -o -name '*.cpp')
@@ -142,5 +152,5 @@ $(STAMPS)/fuzz: $(STAMPS)/torch pyproject.toml
 	@touch $@
 
 $(STAMPS)/lint: $(STAMPS)/torch pyproject.toml
-	$(BIN)/python -m pip install --quiet 'ruff' 'clang-format>=19,<20' pre-commit
+	$(BIN)/python -m pip install --quiet 'ruff' 'clang-format>=19,<20' 'mypy>=2' pre-commit
 	@touch $@

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
@@ -41,4 +42,15 @@ class CMakeBuild(build_ext):
             shutil.copy2(built, wanted)
 
 
-setup(ext_modules=[Extension("cryptensor._C", sources=[])], cmdclass={"build_ext": CMakeBuild})
+class FreshBuild(build):
+    """Collects what is packed anew, so that a module that is gone does not stay in the wheel."""
+
+    def run(self):
+        shutil.rmtree(self.build_lib, ignore_errors=True)
+        super().run()
+
+
+setup(
+    ext_modules=[Extension("cryptensor._C", sources=[])],
+    cmdclass={"build": FreshBuild, "build_ext": CMakeBuild},
+)

@@ -12,6 +12,7 @@ import re
 import socket
 import time
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from .config import Settings
 from .errors import ConfigError, ProtocolError
@@ -55,7 +56,7 @@ class Announcement:
         return json.dumps(asdict(self)).encode() + b"\n"
 
     @classmethod
-    def of(cls, settings: Settings, **where) -> Announcement:
+    def of(cls, settings: Settings, **where: Any) -> Announcement:
         """The announcement of a party's own session."""
         agreed = {name: getattr(settings, name) for name in _AGREED}
         return cls(**where, encrypted=settings.certificates is not None, **agreed)
@@ -79,13 +80,13 @@ class Announcement:
         made.settings()
         return made
 
-    def settings(self, **of_dealer) -> Settings:
+    def settings(self, **of_dealer: Any) -> Settings:
         """The session's settings at the dealer. Raises ConfigError."""
         agreed = {name: getattr(self, name) for name in _AGREED}
         return Settings(provider="third_party", **{**agreed, **of_dealer})
 
 
-def parse_line(line: bytes) -> dict:
+def parse_line(line: bytes) -> dict[str, Any]:
     """An object of JSON. Raises ProtocolError for anything else."""
     try:
         values = json.loads(line)

@@ -30,5 +30,5 @@ def uncompiled(function: Function) -> Function:
     """
     function._torchdynamo_disable = True  # type: ignore[attr-defined]
     function._torchdynamo_disable_msg = _REASON  # type: ignore[attr-defined]
-    set_code_exec_strategy(function.__code__, _UNCOMPILED)  # type: ignore[attr-defined]
+    set_code_exec_strategy(function.__code__, _UNCOMPILED)
     return function

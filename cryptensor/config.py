@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass, fields
 
@@ -152,8 +151,8 @@ def check_integer(name: str, value: object, low: int, high: int) -> None:
 
 def check_seconds(name: str, value: object) -> None:
     """ConfigError unless the value is a sensible number of seconds."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not 0 < value <= MAX_SECONDS:
+    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
+    if not 0 < number <= MAX_SECONDS:
         raise _refusal(name, value, f"a number of seconds above 0 and at most {MAX_SECONDS:g}")
 
 

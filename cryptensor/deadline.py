@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Result = TypeVar("Result")
 
@@ -17,18 +17,19 @@ def within(seconds: float, call: Callable[[], Result]) -> Result:
     releases the interpreter while it waits and changes nothing that is used afterwards.
     """
     ended = threading.Event()
-    outcome: dict[str, Any] = {}
+    results: list[Result] = []
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            outcome["result"] = call()
+            results.append(call())
         except BaseException as error:
-            outcome["error"] = error
+            errors.append(error)
         ended.set()
 
     threading.Thread(target=run, name="deadline", daemon=True).start()
     if not ended.wait(seconds):
         raise TimeoutError
-    if "error" in outcome:
-        raise outcome["error"]
-    return outcome["result"]
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -8,6 +8,8 @@ class it knows.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ._C import (
     AuthFailed,
     ConfigError,
@@ -69,4 +71,13 @@ class Overloaded(Error):  # noqa: N818  as the network errors, it says what happ
 
 
 class RemoteError(Error):
-    """Another party raised; the message carries its traceback."""
+    """Another party raised; the message carries its traceback.
+
+    `party`, `kind`, `message` and `remote_traceback` are of the first cause, `failures` has all.
+    """
+
+    party: int
+    kind: str
+    message: str
+    remote_traceback: str
+    failures: tuple[Any, ...]

@@ -62,9 +62,9 @@ def meet(
     served = rendezvous.serve_loopback_store() if worker == 0 else None
     if served is not None:
         store.set(key, str(served.port))
-    port = served.port if served else _port_from(store, key, settings.setup_timeout)
-    home = {"host": rendezvous.LOOPBACK, "port": port, "loopback": True}
-    return replace(own, hosts_store=False, **home), served
+    found = served.port if served else _port_from(store, key, settings.setup_timeout)
+    home = replace(own, host=rendezvous.LOOPBACK, port=found, loopback=True, hosts_store=False)
+    return home, served
 
 
 def connect(meeting: rendezvous.Meeting, settings: Settings) -> dist.ProcessGroup:

@@ -7,18 +7,20 @@ import copy
 import os
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from . import _C, rendezvous, seeding, session
 from .address import parse_address
 from .config import Settings, chosen_transport
 from .errors import ConfigError, SecretLeakError
 from .failure import Failure, remote_error
+from .pickling import dumps
 from .processes import PartyProcess, Progress, stop, watch
 
 
 def launch(
-    fn: Callable,
-    *args,
+    fn: Callable[..., Any],
+    *args: Any,
     parties: int = 2,
     workers: int = 1,
     provider: str = "third_party",
@@ -33,10 +35,10 @@ def launch(
     certificates: str | None = None,
     transport: str = "auto",
     dealer: str | None = None,
-    store: str | os.PathLike | None = None,
+    store: str | os.PathLike[str] | None = None,
     on_progress: Progress | None = None,
-    **kwargs,
-) -> list:
+    **kwargs: Any,
+) -> list[Any]:
     """Calls fn(*args, **kwargs) in one process per party and returns the results by party.
 
     The processes are fresh interpreters that talk through shared memory; the third-party dealer is
@@ -77,9 +79,9 @@ def launch(
     work = _memory_file(_pickled(fn, args, kwargs))
     processes: list[PartyProcess] = []
     try:
-        store = rendezvous.serve_loopback_store()
+        meeting_store = rendezvous.serve_loopback_store()
         for rank in range(settings.processes if dealer is None else parties):
-            processes.append(PartyProcess(rank, settings, store.port, work))
+            processes.append(PartyProcess(rank, settings, meeting_store.port, work))
         failures = watch(processes, on_progress)
         computing = [process for process in processes if not process.is_dealer]
         # A dealer that fails after the last result has nothing left to spoil.
@@ -95,8 +97,8 @@ def launch(
 
 
 def simulate(
-    fn: Callable,
-    *args,
+    fn: Callable[..., Any],
+    *args: Any,
     parties: int = 2,
     provider: str = "third_party",
     timeout: float = 30.0,
@@ -104,10 +106,10 @@ def simulate(
     truncation: str = "default",
     checked: bool = False,
     network: str = "lan",
-    store: str | os.PathLike | None = None,
+    store: str | os.PathLike[str] | None = None,
     on_progress: Progress | None = None,
-    **kwargs,
-) -> list:
+    **kwargs: Any,
+) -> list[Any]:
     """The same as `launch` in threads of this process: for notebooks, tests and debuggers.
 
     Every party gets a deep copy of the arguments. The threads share torch's settings.
@@ -128,11 +130,11 @@ def simulate(
 
 def in_threads(
     settings: Settings,
-    fn: Callable,
-    args: tuple,
-    kwargs: dict,
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
     on_progress: Progress | None = None,
-) -> list:
+) -> list[Any]:
     """`simulate` with settings that are made already."""
     _check_callable(fn)
     _check_progress(on_progress)
@@ -153,12 +155,14 @@ class _Simulation:
         self._settings = settings
         self._on_progress = on_progress
         self._hub = _C.MemoryHub(settings.ranks)
-        self._results: list = [None] * settings.parties
+        self._results: list[Any] = [None] * settings.parties
         self._failures: list[Failure] = []
         self._lock = threading.Lock()
 
-    def __call__(self, fn: Callable, copies: list[tuple[tuple, dict]]) -> list:
-        work = [(rank, fn, *copies[rank]) for rank in range(self._settings.parties)]
+    def __call__(
+        self, fn: Callable[..., Any], copies: list[tuple[tuple[Any, ...], dict[str, Any]]]
+    ) -> list[Any]:
+        work: list[Any] = [(rank, fn, *copies[rank]) for rank in range(self._settings.parties)]
         work += [(rank, None, (), {}) for rank in range(len(work), self._settings.ranks)]
         threads = [
             threading.Thread(target=self._party, args=item, name=f"party {item[0]}", daemon=True)
@@ -177,10 +181,16 @@ class _Simulation:
             raise remote_error(self._failures)
         return self._results
 
-    def _party(self, rank: int, fn: Callable | None, args: tuple, kwargs: dict) -> None:
+    def _party(
+        self,
+        rank: int,
+        fn: Callable[..., Any] | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
         try:
             opened = session.open_session(self._hub.transport(rank), rank, self._settings)
-            if opened is None:
+            if opened is None or fn is None:
                 return
             opened.report = lambda message: self._report(rank, message)
             self._results[rank] = fn(*args, **kwargs)
@@ -197,26 +207,22 @@ class _Simulation:
                 self._on_progress(rank, message)
 
 
-def _pickled(fn: Callable, args: tuple, kwargs: dict) -> bytes:
+def _pickled(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
     _check_callable(fn)
-    try:
-        from cloudpickle import dumps
-    except ImportError as error:
-        raise ImportError("ct.launch needs cloudpickle: pip install cloudpickle") from error
     named = {"fn": fn, **{f"argument {i}": arg for i, arg in enumerate(args)}, **kwargs}
     try:
         return dumps((fn, args, kwargs))
-    except SecretLeakError:
+    except (ImportError, SecretLeakError):
         raise
     except Exception as error:
-        culprit = next((name for name, value in named.items() if not _takes(dumps, value)), "fn")
+        culprit = next((name for name, value in named.items() if not _takes(value)), "fn")
         raise ConfigError(
             f"{culprit} cannot be sent to the parties: it must be something that cloudpickle takes "
             f"({type(error).__name__}: {error})"
         ) from error
 
 
-def _takes(dumps: Callable, value: object) -> bool:
+def _takes(value: object) -> bool:
     try:
         dumps(value)
     except Exception:
@@ -224,7 +230,9 @@ def _takes(dumps: Callable, value: object) -> bool:
     return True
 
 
-def _copied(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+def _copied(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     try:
         return copy.deepcopy((args, kwargs))
     except SecretLeakError:

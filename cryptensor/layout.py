@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -56,7 +56,7 @@ class Mesh:
         # The public ways to make one would connect all ranks by plain links.
         mesh = DeviceMesh("cpu", ranks, mesh_dim_names=DIMENSIONS, _init_backend=False, _rank=rank)
         if self._group is not None:
-            mesh._dim_group_names = [None, self._group.group_name]
+            mesh._dim_group_names = [None, self._group.group_name]  # type: ignore[list-item]
         return mesh
 
     def split(self, batch: torch.Tensor | None) -> torch.Tensor | None:
@@ -114,7 +114,7 @@ def init_mesh(
     threads: int | None = None,
     setup_timeout: float = 60.0,
     certificates: str | None = None,
-    **settings,
+    **settings: Any,
 ) -> Mesh:
     """Starts this rank's session in a program that torchrun started with several workers a party.
 
@@ -165,7 +165,8 @@ def mesh() -> Mesh:
     opened = session.current()
     if opened.mesh is None:
         return Mesh(opened.engine.rank, 0, opened.engine.parties, 1)
-    return opened.mesh
+    found: Mesh = opened.mesh
+    return found
 
 
 def join(

@@ -24,7 +24,7 @@ from .rendezvous import Meeting, listen
 DAYS = 365
 
 
-def make_certificates(folder: str | os.PathLike, parties: int, days: int = DAYS) -> list[Path]:
+def make_certificates(folder: str | os.PathLike[str], parties: int, days: int = DAYS) -> list[Path]:
     """An authority of one's own and a certificate for each party and the dealer.
 
     folder: made where it does not exist; an authority in it is used again.
@@ -53,7 +53,7 @@ def name_of(rank: int, parties: int) -> str:
     return "dealer" if rank == parties else f"party{rank}"
 
 
-def connect(store: Store, meeting: Meeting, settings: Settings, seconds: float):
+def connect(store: Store, meeting: Meeting, settings: Settings, seconds: float) -> _C.Transport:
     """A transport over encrypted connections to all ranks of the meeting.
 
     Raises ConfigError (no or unusable files), AuthFailed (a peer that cannot prove its rank),

@@ -47,7 +47,7 @@ def are_chosen(settings: Settings, hosts: list[str | None]) -> bool:
     return together
 
 
-def connect(store: Store, meeting: Meeting, seconds: float):
+def connect(store: Store, meeting: Meeting, seconds: float) -> _C.Transport:
     """A transport over shared memory to all ranks of the meeting. Raises SetupError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         name = f"cryptensor-{secrets.token_hex(16)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from .call_site import CallSite, call_site
 from .errors import ConfigError, PolicyError
@@ -39,9 +40,7 @@ class Opening:
 class Policy:
     """Which reveals are allowed; in force from when a session gets it until it is removed."""
 
-    def __init__(
-        self, parties: int, reveal_to: object, max_reveals: object, verdicts: object
-    ) -> None:
+    def __init__(self, parties: int, reveal_to: object, max_reveals: Any, verdicts: object) -> None:
         self.allowed = _ranks(parties, reveal_to)
         self.everybody = frozenset(range(parties))
         if max_reveals is not None and not (_is_integer(max_reveals) and max_reveals >= 0):

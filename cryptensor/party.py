@@ -16,9 +16,11 @@ import signal
 import sys
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
+from typing import Any
 
 from .config import Settings
 from .failure import Failure
+from .pickling import dumps
 
 _PR_SET_PDEATHSIG = 1
 _DEALER_NICENESS = 10
@@ -50,7 +52,7 @@ class Task:
         return json.dumps({**asdict(self), "path": sys.path})
 
     @classmethod
-    def from_dict(cls, values: dict) -> Task:
+    def from_dict(cls, values: dict[str, Any]) -> Task:
         return cls(**{**values, "settings": Settings(**values["settings"])})
 
 
@@ -89,7 +91,7 @@ def _run(task: Task, pipe: Connection) -> None:
     )
     if task.settings.dealer is not None:
         meeting = standing_dealer.expected(meeting, task.settings)
-    work = None
+    work: Any = None
     if task.party == task.settings.parties:
         # The dealer runs ahead: with few cores it must not delay a round of the parties.
         os.nice(_DEALER_NICENESS)
@@ -110,10 +112,8 @@ def _run(task: Task, pipe: Connection) -> None:
 
 
 def _leave_result(descriptor: int, result: object) -> None:
-    import cloudpickle
-
     with os.fdopen(descriptor, "wb") as file:
-        cloudpickle.dump(result, file)
+        file.write(dumps(result))
 
 
 def _abandon() -> None:

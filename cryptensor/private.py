@@ -45,7 +45,8 @@ def private_input(party: int) -> Callable[[Callable[..., Any]], Callable[..., An
         def announced(*args: Any, **kwargs: Any) -> Any:
             engine: Any = session.current().engine
             check_source(engine, party)
-            data, error = None, None
+            data: Any = None
+            error: Exception | None = None
             if engine.rank == party:
                 try:
                     data = function(*args, **kwargs)
@@ -61,7 +62,7 @@ def private_input(party: int) -> Callable[[Callable[..., Any]], Callable[..., An
                 )
             if count == _ONE:
                 return cryptensor(data, party)
-            rows = data if several else [None] * count
+            rows: Any = data if several else [None] * count
             return tuple(cryptensor(row, party) for row in rows)
 
         return announced
@@ -96,9 +97,13 @@ def define_private_variable(value: Any, src: int = 0, requires_grad: bool = Fals
     value: data of party `src` as for cryptensor(), or a secret, which is copied. Write to it with
     copy_() and the like. Cost and errors: those of cryptensor().
     """
-    secret = value.detach().clone() if isinstance(value, CrypTensor) else cryptensor(value, src)
+    given: Any = value
+    secret: CrypTensor = (
+        given.detach().clone() if isinstance(value, CrypTensor) else cryptensor(value, src)
+    )
     secret._secret.reuse()
-    return secret.requires_grad_(requires_grad)
+    secret.requires_grad_(requires_grad)
+    return secret
 
 
 def masked(x: CrypTensor) -> CrypTensor:
@@ -116,7 +121,8 @@ def masked(x: CrypTensor) -> CrypTensor:
     secret.reuse()
     if not x.is_public:
         engine.square(secret)  # the operation that opens its operand and nothing else
-    return same_value(x.detach(), secret)
+    found: Any = x.detach()
+    return same_value(found, secret)
 
 
 def _holds_arrays(data: Any) -> bool:
@@ -127,7 +133,7 @@ def _holds_arrays(data: Any) -> bool:
 def _announce(engine: Any, party: int, number: int) -> int:
     """The number that `party` says, at every party."""
     given = engine.input(torch.tensor([number]) if engine.rank == party else [1], party)
-    return round(engine.reveal(given, None).item())
+    return int(engine.reveal(given, None).round().item())
 
 
 def _revealed(tree: Any, party: int) -> Any:

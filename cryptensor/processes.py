@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe, wait
+from typing import Any
 
 from .config import Settings
 from .failure import Failure
@@ -61,7 +62,8 @@ class PartyProcess:
         """Takes in the messages that have come, and the process's end."""
         try:
             while not self.finished and self._pipe.poll():
-                self._take(*self._pipe.recv(), on_progress)
+                kind, content = self._pipe.recv()
+                self._take(kind, content, on_progress)
         except (EOFError, OSError):
             self._await_end()
         if not self.finished and self._process.poll() is not None and not self._pipe.poll():
@@ -88,7 +90,7 @@ class PartyProcess:
         self._pipe.close()
         os.close(self._result)
 
-    def _take(self, kind: str, content: object, on_progress: Progress | None) -> None:
+    def _take(self, kind: str, content: Any, on_progress: Progress | None) -> None:
         if kind == "done":
             self.done = True
         elif kind == "failed":
@@ -152,7 +154,7 @@ def stop(processes: list[PartyProcess]) -> None:
         process.close(deadline)
 
 
-def _spawn(task: Task) -> subprocess.Popen:
+def _spawn(task: Task) -> subprocess.Popen[bytes]:
     threads = str(task.settings.threads)
     return subprocess.Popen(
         [sys.executable, "-c", BOOTSTRAP, task.to_json()],

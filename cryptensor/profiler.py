@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
+from . import _C
 from .openings import Opening
 from .session import current
 
@@ -48,38 +50,38 @@ class Stats:
     openings: tuple[Opening, ...] = ()
 
     @classmethod
-    def of(cls, engine, openings: tuple[Opening, ...] = ()) -> Stats:
+    def of(cls, engine: _C.Engine, openings: tuple[Opening, ...] = ()) -> Stats:
         names = OperationStats.__slots__
         rows = (OperationStats(**{n: row[n] for n in names if n in row}) for row in engine.stats())
         return cls(tuple(rows), engine.reveals(), openings)
 
     @property
     def calls(self) -> int:
-        return self._total("calls")
+        return int(self._total("calls"))
 
     @property
     def rounds(self) -> int:
-        return self._total("rounds")
+        return int(self._total("rounds"))
 
     @property
     def bytes_sent(self) -> int:
-        return self._total("bytes_sent")
+        return int(self._total("bytes_sent"))
 
     @property
     def bytes_received(self) -> int:
-        return self._total("bytes_received")
+        return int(self._total("bytes_received"))
 
     @property
     def messages(self) -> int:
-        return self._total("messages")
+        return int(self._total("messages"))
 
     @property
     def dealer_bytes(self) -> int:
-        return self._total("dealer_bytes")
+        return int(self._total("dealer_bytes"))
 
     @property
     def wait_seconds(self) -> float:
-        return self._total("wait_seconds")
+        return float(self._total("wait_seconds"))
 
     def __getitem__(self, operation: str) -> OperationStats:
         for row in self.operations:
@@ -109,7 +111,7 @@ class Stats:
         lines.insert(1, "  ".join("-" * width for width in widths))
         return "\n".join([*lines, self._reveal_lines()])
 
-    def __rich__(self):
+    def __rich__(self) -> Any:
         """The same as a rich table; only rich itself calls this."""
         from rich.table import Table
 
@@ -127,7 +129,7 @@ class Stats:
     def _rows(self) -> tuple[OperationStats, ...]:
         return (*self.operations, self.total())
 
-    def _total(self, name: str):
+    def _total(self, name: str) -> Any:
         return sum(getattr(row, name) for row in self.operations)
 
 

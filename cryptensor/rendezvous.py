@@ -18,6 +18,7 @@ import struct
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from torch.distributed import PrefixStore, ProcessGroupGloo, Store, TCPStore
 
@@ -32,7 +33,7 @@ _READ_TIMEOUT = timedelta(seconds=5)
 # For what still has to be asked when the time is over.
 _LEAST_SECONDS = 0.5
 _meetings = itertools.count()
-_latest_served: dict = {}  # of this process: the store, and its address
+_latest_served: dict[str, Any] = {}  # of this process: the store, and its address
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ def is_loopback(host: str) -> bool:
         found = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
     except OSError:
         return False
-    return bool(found) and all(ipaddress.ip_address(a.split("%")[0]).is_loopback for a in found)
+    named = [str(address).partition("%")[0] for address in found]
+    return bool(named) and all(ipaddress.ip_address(name).is_loopback for name in named)
 
 
 def serve_loopback_store() -> TCPStore:
@@ -166,7 +168,7 @@ def connect_gloo(store: Store, meeting: Meeting, seconds: float) -> ProcessGroup
     Raises SetupError after `seconds`, naming the ranks that are gone as far as that can be told.
     """
     before = _own_threads()  # the device has a thread of its own
-    options = ProcessGroupGloo._Options()
+    options: Any = ProcessGroupGloo._Options()  # type: ignore[attr-defined]
     options._devices = [_gloo_device(meeting)]
     options._timeout = timedelta(seconds=seconds)
 
@@ -237,7 +239,7 @@ def _stand_back(threads: set[int]) -> None:
             os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
 
 
-def _gloo_device(meeting: Meeting):
+def _gloo_device(meeting: Meeting) -> Any:
     if meeting.loopback:
         return ProcessGroupGloo.create_device(hostname=LOOPBACK)
     if interface := _interface():
@@ -255,7 +257,7 @@ def _own_address(meeting: Meeting) -> str:
         )[0]
         with socket.socket(family, kind) as probe:  # sends nothing
             probe.connect(address)
-            return probe.getsockname()[0]
+            return str(probe.getsockname()[0])
     except OSError as error:
         raise SetupError(
             f"rank {meeting.rank}: no way to {meeting.address} ({error}); check MASTER_ADDR, or "
@@ -292,7 +294,8 @@ def _serve(meeting: Meeting, timeout: timedelta) -> TCPStore:
     if _latest_served.get("address") != meeting.address:
         _latest_served.clear()
         _latest_served.update(store=_newly_served(meeting, timeout), address=meeting.address)
-    return _latest_served["store"]
+    store: TCPStore = _latest_served["store"]
+    return store
 
 
 def _newly_served(meeting: Meeting, timeout: timedelta) -> TCPStore:
@@ -365,7 +368,7 @@ def _twice(meeting: Meeting) -> str:
     )
 
 
-def _check_agreement(settings: Settings, theirs: dict, rank: int, other: int) -> None:
+def _check_agreement(settings: Settings, theirs: dict[str, Any], rank: int, other: int) -> None:
     for name, value in settings.agreement().items():
         if theirs.get(name) != value:
             raise ConfigError(

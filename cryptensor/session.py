@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch.distributed import Store
 
 from . import _C, links, local_links, presets, rendezvous, seeding, standing_dealer
 from .config import Settings, chosen_transport
@@ -30,12 +31,12 @@ class Session:
     `trace` has the frames of a seeded session, which is a test.
     """
 
-    engine: object
+    engine: _C.Engine
     config: Settings
     report: Callable[[object], None] = field(default=lambda message: None, repr=False)
-    keep: tuple = field(default=(), repr=False)
+    keep: tuple[Any, ...] = field(default=(), repr=False)
     openings: Openings = field(default_factory=Openings, repr=False)
-    trace: object = field(default=None, repr=False)
+    trace: _C.TraceTransport | None = field(default=None, repr=False)
     mesh: Any = field(default=None, repr=False)
 
 
@@ -92,7 +93,7 @@ def init(
     certificates: str | None = None,
     transport: str = "auto",
     dealer: str | None = None,
-    store: str | os.PathLike | None = None,
+    store: str | os.PathLike[str] | None = None,
 ) -> None:
     """Starts a session in a program that torchrun or `cryptensor party` started, once per process.
 
@@ -149,13 +150,13 @@ def init(
     refuse_insecure(settings, meeting.loopback)
     if threads is not None:
         torch.set_num_threads(threads)
-    store = rendezvous.open_store(meeting, settings.setup_timeout)
-    if join(store, meeting, settings) is None:
+    meeting_store = rendezvous.open_store(meeting, settings.setup_timeout)
+    if join(meeting_store, meeting, settings) is None:
         raise SystemExit(0)
     _dealer_served = provider == "third_party" and dealer is None
 
 
-def join(store, meeting: rendezvous.Meeting, settings: Settings) -> Session | None:
+def join(store: Store, meeting: rendezvous.Meeting, settings: Settings) -> Session | None:
     """Meets the other ranks and opens a session; at the dealer, serves and returns None."""
     if settings.dealer is not None and meeting.rank == 0:
         standing_dealer.announce(meeting, settings)
@@ -163,7 +164,9 @@ def join(store, meeting: rendezvous.Meeting, settings: Settings) -> Session | No
     return open_session(transport, meeting.rank, settings, keep)
 
 
-def connect(store, meeting: rendezvous.Meeting, settings: Settings) -> tuple:
+def connect(
+    store: Store, meeting: rendezvous.Meeting, settings: Settings
+) -> tuple[_C.Transport, tuple[Any, ...]]:
     """Meets the other ranks: a transport, and what has to live as long."""
     seconds = settings.setup_timeout
     hosts = rendezvous.roll_call(store, meeting, settings, seconds, local_links.host_of(meeting))
@@ -175,7 +178,9 @@ def connect(store, meeting: rendezvous.Meeting, settings: Settings) -> tuple:
     return _C.gloo_transport(backend), (backend, store)
 
 
-def open_session(transport, rank: int, settings: Settings, keep: tuple = ()) -> Session | None:
+def open_session(
+    transport: _C.Transport, rank: int, settings: Settings, keep: tuple[Any, ...] = ()
+) -> Session | None:
     """Opens a session over a transport; at the dealer's rank, serves and returns None."""
     trace = None
     if settings.seed is None:
@@ -255,7 +260,7 @@ def world_size() -> int:
     return current().engine.parties
 
 
-def _store_of(store: str | os.PathLike | None, provider: str) -> str | None:
+def _store_of(store: str | os.PathLike[str] | None, provider: str) -> str | None:
     if store is None and provider == "stored":
         return os.environ.get("CRYPTENSOR_STORE")
     return None if store is None else os.fspath(store)

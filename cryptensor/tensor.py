@@ -10,7 +10,7 @@ which `cryptensor.functions` fills.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import torch
 
@@ -18,6 +18,8 @@ from . import _C
 from .compilation import uncompiled
 from .errors import PublicSinkError, SecretLeakError
 from .operand_shapes import refuse_misfits
+
+Result = TypeVar("Result")
 
 # Owners that are not a rank.
 SHARED = -1
@@ -64,7 +66,7 @@ class Memo(dict[Any, tuple[int, Any]]):
         entry = self.get(key)
         return entry[1] if entry is not None and entry[0] == secret.version else None
 
-    def keep(self, key: Any, secret: _C.Secret, result: Any) -> Any:
+    def keep(self, key: Any, secret: _C.Secret, result: Result) -> Result:
         self[key] = (secret.version, result)
         return result
 
@@ -179,7 +181,8 @@ class CrypTensor(torch.Tensor):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CrypTensor:
         if id(self) in memo:
-            return memo[id(self)]
+            copied: CrypTensor = memo[id(self)]
+            return copied
         if not self.is_leaf:
             raise RuntimeError("only a leaf tensor can be deep-copied; call .detach() first")
         secret = self._secret.rearrange(torch.clone)

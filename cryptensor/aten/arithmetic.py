@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from .. import _C
 from ..errors import UnsupportedOperation
 from ..tensor import CrypTensor, public_values
 from . import logic
@@ -116,7 +117,7 @@ def reduced(x: CrypTensor, dims: Dims, keepdim: bool) -> Any:
     return x._engine.sum(x._secret, list(dims) if dims else list(range(x.dim())), keepdim)
 
 
-def divided(engine: Any, total: Any, count: float) -> Any:
+def divided(engine: _C.Engine, total: _C.Secret, count: float) -> _C.Secret:
     """The handle of total / count for a public count.
 
     1 / count itself would have few digits at the session's precision: a power of two goes first,

@@ -38,7 +38,7 @@ def _along(engine: _C.Engine, value: _C.Secret, matrices: list[torch.Tensor]) ->
 
 def _divided(engine: _C.Engine, value: _C.Secret, counts: list[torch.Tensor]) -> _C.Secret:
     """Each window's value by the product of its counts."""
-    total = counts[0].double()
+    total: torch.Tensor = counts[0].double()
     for count in counts[1:]:
         total = total.unsqueeze(-1) * count.double()
     if bool((total == total.flatten()[0]).all()):
@@ -54,7 +54,9 @@ def _averaged(x: CrypTensor, tables: list[Table], counts: list[torch.Tensor]) ->
     return wrap(_divided(x._engine, total, counts), x._engine, x.dtype)
 
 
-def _spread(grad: CrypTensor, x: Any, tables: list[Table], counts: list[torch.Tensor]) -> Any:
+def _spread(
+    grad: CrypTensor, x: Any, tables: list[Table], counts: list[torch.Tensor]
+) -> CrypTensor:
     """The gradient: each window's share of it to all of its elements."""
     engine = grad._engine
     parts = wrap(_divided(engine, settled(engine, grad), counts), engine, grad.dtype)

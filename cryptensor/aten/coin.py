@@ -10,6 +10,7 @@ Nothing that hides a secret is ever drawn here: masks of the protocols come from
 from __future__ import annotations
 
 import weakref
+from typing import Any
 
 import torch
 
@@ -67,7 +68,8 @@ def _exchanged(engine: _C.Engine, number: int) -> list[int]:
         engine.input(own if engine.rank == source else own.shape, source)
         for source in range(engine.parties)
     ]
-    words = engine.reveal(engine.combine(given, torch.stack), None).round().long()
+    words: Any = engine.reveal(engine.combine(given, torch.stack), None)
+    words = words.round().long()
     if engine.rehearses:  # nobody else has drawn, and what was opened means nothing
         return [number] * engine.parties
     return [low + (high << _WORD) for low, high in words.tolist()]

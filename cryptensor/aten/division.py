@@ -21,7 +21,7 @@ aten = torch.ops.aten
 
 def inverse(y: CrypTensor) -> _C.Secret:
     """The handle of 1 / y with more fraction bits than the precision, computed once for a value."""
-    found = y._memo.find(RECIPROCAL, y._secret)
+    found: _C.Secret | None = y._memo.find(RECIPROCAL, y._secret)
     if found is None:
         engine = y._engine
         value = engine.reciprocal(y._secret, max(_C.INVERSE_BITS, engine.precision))

@@ -37,7 +37,7 @@ def resolve(operation: Any) -> Callable[..., Any]:
     if decomposition is not None:
         return _within(operation, decomposition)
     if has_kernel(operation.name(), "CompositeExplicitAutograd"):
-        key = torch._C.DispatchKey.CompositeExplicitAutograd  # type: ignore[attr-defined]
+        key = torch._C.DispatchKey.CompositeExplicitAutograd
         return _within(operation, lambda *args, **kwargs: operation._op_dk(key, *args, **kwargs))
     return refusal(operation)
 

@@ -50,7 +50,8 @@ def index(x: Any, indices: Iterable[Any]) -> CrypTensor:
         return selection.selected(x, dim, indices[dim])
     found = public_index("x[...]", indices)
     if not isinstance(x, CrypTensor):
-        return aten.index.Tensor(x, found)
+        plain: CrypTensor = aten.index.Tensor(x, found)
+        return plain
     moved = x._secret.rearrange(lambda s: aten.index.Tensor(s, found))
     return wrap(moved, x._engine, x.dtype)
 

@@ -29,8 +29,9 @@ def refuse_plain(x: Any, action: str) -> None:
 def write(x: Any, value: _C.Secret, action: str) -> CrypTensor:
     """Stores a value into x and all views of its storage; PublicSinkError for a plain x."""
     refuse_plain(x, action)
-    x._engine.write(x._secret, value)
-    return x
+    into: CrypTensor = x
+    into._engine.write(into._secret, value)
+    return into
 
 
 def derived(operation: Any) -> Callable[..., Any] | None:

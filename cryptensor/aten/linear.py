@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -75,4 +75,5 @@ def trilinear(
     ]
     result = "".join(letter for d, letter in enumerate(letters) if d not in summed)
     operands = [lifted(engine, operand) for operand in (x, y, z)]
-    return torch.einsum(f"{','.join(names)}->{result}", operands)
+    product: Any = torch.einsum(f"{','.join(names)}->{result}", operands)
+    return cast(CrypTensor, product)

@@ -46,10 +46,10 @@ def _reduce(loss: CrypTensor, reduction: int, count: float | None = None) -> Cry
 
 def _shared_out(grad: Any, reduction: int, count: float, engine: _C.Engine) -> CrypTensor:
     """The gradient of every element's loss, as a CrypTensor that broadcasts."""
-    grad = lifted(engine, grad)
+    secret: CrypTensor = lifted(engine, grad)
     if reduction != _MEAN or not count:
-        return grad
-    return wrap(divided(engine, grad._secret, count), engine, grad.dtype)
+        return secret
+    return wrap(divided(engine, secret._secret, count), engine, secret.dtype)
 
 
 @implements(aten.mse_loss.default)

@@ -175,7 +175,7 @@ def batch_norm_backward(
     g = _to_rows(factor(engine, grad))
     rows = wrap(_to_rows(handle(engine, x)), engine, x.dtype)
     needs_rows = (training and wanted[0]) or (wanted[1] and weight is not None)
-    normal = rows_of(engine, rows, saved_mean, saved_rstd, channels) if needs_rows else None
+    normal: Any = rows_of(engine, rows, saved_mean, saved_rstd, channels) if needs_rows else None
     for_x = for_weight = for_bias = None
     if wanted[0]:
         weighted = g

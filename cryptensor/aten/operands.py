@@ -45,7 +45,7 @@ def settled(engine: _C.Engine, value: Any, slack: int = 0) -> _C.Secret:
         return secret
     if not isinstance(value, CrypTensor):
         return engine.settle(secret)
-    found = value._memo.find("settled", secret)
+    found: _C.Secret | None = value._memo.find("settled", secret)
     if found is None:
         found = value._memo.keep("settled", secret, engine.settle(secret))
     return found

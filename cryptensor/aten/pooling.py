@@ -7,6 +7,7 @@ the whole window is one tree of maxima. The positions of the maxima stay for the
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,8 +74,8 @@ def spread_gradient(engine: _C.Engine, grad: _C.Secret, stages: list[Stage], n: 
         size = stage.table.shape[1]
         rows = _flattened(grad, stage.dim, n).rearrange(lambda s: s.unsqueeze(-1))
         moved = engine.mul(engine.one_hot(stage.positions, size), rows)
-        length = int(torch.tensor(stage.shape[-n:]).prod()) if stage.dim is None else None
-        length = stage.shape[stage.dim - n] if length is None else length
+        sizes = stage.shape[-n:]
+        length = math.prod(sizes) if stage.dim is None else sizes[stage.dim]
         flat = stage.table.flatten()
 
         def place(share: torch.Tensor, flat: Table = flat, length: int = length) -> torch.Tensor:

@@ -90,7 +90,7 @@ def local_scalar(x: CrypTensor) -> float | int | bool:
 @implements(aten._has_same_storage_numel.default)
 def has_same_storage_numel(x: Any, other: Any) -> bool:
     """Asked by autograd for gradients of views; the wrappers have no storage."""
-    return x.numel() == other.numel()
+    return bool(x.numel() == other.numel())
 
 
 @implements(aten.is_pinned.default)

@@ -42,7 +42,9 @@ def _of_images(kernel: Any) -> Callable[[bool], Rows]:
 
     def with_corners(align: bool) -> Rows:
         def rows(size: int, wanted: int, scale: Any) -> torch.Tensor:
-            return kernel(_eye(size)[None, None], [wanted, size], align, scale, None)[0, 0]
+            image = kernel(_eye(size)[None, None], [wanted, size], align, scale, None)
+            columns: torch.Tensor = image[0, 0]
+            return columns
 
         return rows
 
@@ -94,7 +96,8 @@ def _weigh(rows: Callable[[bool], Rows], n: int) -> tuple[Any, Any]:
     """The same with weights, which may align the corners."""
 
     def forward(x: CrypTensor, wanted: Any, align: bool, *scales: Any) -> CrypTensor:
-        return _choose(rows(align), n)[0](x, wanted, *scales)
+        resampled: CrypTensor = _choose(rows(align), n)[0](x, wanted, *scales)
+        return resampled
 
     def backward(grad: CrypTensor, wanted: Any, sizes: Any, align: bool, *scales: Any) -> Any:
         return _choose(rows(align), n)[1](grad, wanted, sizes, *scales)

@@ -35,7 +35,7 @@ def one_hot_rows(positions: CrypTensor, size: int) -> _C.Secret:
     """Bits of shape positions.shape + (size,), computed once for the positions."""
     if size < 1:
         raise ShapeError(f"a secret position in a dimension of {size}; it must have an element")
-    found = positions._memo.find(("one-hot", size), positions._secret)
+    found: _C.Secret | None = positions._memo.find(("one-hot", size), positions._secret)
     if found is not None:
         return found
     engine = positions._engine

@@ -8,6 +8,7 @@ out uniform, where PyTorch has NaN (or 0 in _safe_softmax).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from .table import implements
 aten = torch.ops.aten
 
 
-def along(x: CrypTensor, dim: int, operation: Any) -> _C.Secret:
+def along(x: CrypTensor, dim: int, operation: Callable[[_C.Secret, int], _C.Secret]) -> _C.Secret:
     """operation(handle, dim) with a dimension from 0; a number counts as one element."""
     if not -max(x.dim(), 1) <= dim < max(x.dim(), 1):
         raise ShapeError(f"dim is {dim}; it must be from {-x.dim()} to {x.dim() - 1}")

@@ -50,7 +50,7 @@ def remembering(x: torch.Tensor, rstd: _C.Secret, normal: _C.Secret, *others: An
 def rows_of(engine: _C.Engine, x: Any, mean: Any, rstd: Any, count: int) -> _C.Secret:
     """The normalised rows that belong to rstd, of shape (count, length)."""
     if isinstance(rstd, CrypTensor):
-        found = rstd._memo.find(ROWS, rstd._secret)
+        found: _C.Secret | None = rstd._memo.find(ROWS, rstd._secret)
         if found is not None:
             return found
     rows = reshaped(handle(engine, x), (count, -1))
@@ -111,8 +111,8 @@ def layer_norm(
         value = affine(engine, reshaped(normal, x.shape), scale, offset)
     outer = [*x.shape[: x.dim() - len(shape)], *[1] * len(shape)]
     inverse = remembering(x, reshaped(rstd, outer), normal, weight, bias)
-    mean = wrap(reshaped(mean, outer), engine, x.dtype)
-    return wrap(value, engine, x.dtype), mean, inverse
+    average = wrap(reshaped(mean, outer), engine, x.dtype)
+    return wrap(value, engine, x.dtype), average, inverse
 
 
 @implements(aten.native_layer_norm_backward.default)
@@ -180,8 +180,8 @@ def group_norm(
         _per_channel(engine, bias, x.dim()),
     )
     inverse = remembering(x, reshaped(rstd, (n, groups)), normal, weight, bias)
-    mean = wrap(reshaped(mean, (n, groups)), engine, x.dtype)
-    return wrap(value, engine, x.dtype), mean, inverse
+    average = wrap(reshaped(mean, (n, groups)), engine, x.dtype)
+    return wrap(value, engine, x.dtype), average, inverse
 
 
 @implements(aten.native_group_norm_backward.default)

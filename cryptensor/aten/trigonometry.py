@@ -17,7 +17,7 @@ aten = torch.ops.aten
 
 
 def _both(x: CrypTensor) -> tuple[_C.Secret, _C.Secret]:
-    found = x._memo.find("sin and cos", x._secret)
+    found: tuple[_C.Secret, _C.Secret] | None = x._memo.find("sin and cos", x._secret)
     if found is None:
         found = x._engine.sin_cos(x._secret)
         if wants_gradient(x):  # the gradient of each is the other

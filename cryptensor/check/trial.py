@@ -88,7 +88,7 @@ class _Functions(TorchFunctionMode):
 
 class _Dispatch(TorchDispatchMode):
     def __init__(self, trial: Trial) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._trial = trial
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -149,7 +149,7 @@ class Trial:
         if type(secret) is CrypTensor:
             secret.__class__ = Probe
         if plain is not None:
-            secret._plain = plain
+            secret._plain = plain  # type: ignore[attr-defined]
         return secret
 
     def plain(self, x: Any) -> Any:
@@ -160,7 +160,7 @@ class Trial:
         if plain is None:
             # The result of a function that is computed without PyTorch.
             opened = self.engine.reveal(self.engine.settle(x._secret), None)
-            plain = x._plain = opened.to(x.dtype)
+            plain = x._plain = opened.to(x.dtype)  # type: ignore[attr-defined]
         return plain
 
     def function(self, func: Any, args: Any, kwargs: Any) -> Any:

@@ -7,11 +7,14 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..hosts import HostConfig
 
 
 def party(
@@ -52,7 +55,7 @@ def party(
         os._exit(status)
 
 
-def _inspect(chosen, program: Path | None, as_json: bool) -> int:
+def _inspect(chosen: HostConfig, program: Path | None, as_json: bool) -> int:
     from .. import hosts
 
     findings = hosts.inspect(chosen, program)

@@ -67,16 +67,17 @@ def alternatives(
         calibrate(calibrated, *args)
         return calibrated
 
-    for name, build in (
+    builds: tuple[tuple[str, Callable[[], nn.Module]], ...] = (
         ("ranges declared, ct.calibrate(model, example)", declared),
         ("ct.optimize(model, example)", lambda: optimize(model, *args, named=kwargs)),
-    ):
+    )
+    for title, build in builds:
         try:
-            other = build()
+            changed = build()
         except Exception as error:  # whatever the model does not allow is the note
-            yield Alternative(name, note=f"{error}".partition("\n")[0])
+            yield Alternative(title, note=f"{error}".partition("\n")[0])
             continue
-        yield _played(name, other, plan, now, play)
+        yield _played(title, changed, plan, now, play)
 
 
 def _played(

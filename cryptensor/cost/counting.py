@@ -57,10 +57,10 @@ class Reading(NamedTuple):
     seconds: float = 0.0  # that this party's thread computed, without the dealer's work
 
     def since(self, start: Reading) -> Reading:
-        return Reading(*(a - b for a, b in zip(self, start, strict=True)))
+        return Reading._make(a - b for a, b in zip(self, start, strict=True))
 
     def plus(self, other: Reading) -> Reading:
-        return Reading(*(a + b for a, b in zip(self, other, strict=True)))
+        return Reading._make(a + b for a, b in zip(self, other, strict=True))
 
     def no_slower(self, other: Reading) -> Reading:
         """The same counts in the shorter of both times."""
@@ -109,7 +109,7 @@ class _Rows:
         rows = engine.stats()
         counts = (sum(row[name] for row in rows) for name in _COUNTERS)
         dealing, requests = engine.dealing()
-        reading = Reading(*counts, requests, dealing, start - dealing - self._lost)
+        reading = Reading._make([*counts, requests, dealing, start - dealing - self._lost])
         self._lost += time.thread_time() - start
         return reading
 
@@ -186,6 +186,7 @@ def _share(model: nn.Module) -> None:
     """Turns the secret tensors of a module into shares that no party knows."""
     for tensor in [*model.parameters(), *model.buffers()]:
         if isinstance(tensor, CrypTensor):
-            secret = share(tensor.detach())._secret
+            detached: Any = tensor.detach()
+            secret = share(detached)._secret
             secret.reuse()
             tensor._secret = secret

@@ -70,7 +70,9 @@ def timed(counts: Sequence[Counts], plan: Plan, network: Network, stored: bool) 
     """
     waits = not (stored or plan.repeated)
 
-    def layer(name: str, kind: str, calls: int, whole: list[Reading], own: list[Reading]):
+    def layer(
+        name: str, kind: str, calls: int, whole: list[Reading], own: list[Reading]
+    ) -> LayerCost:
         parts = _parts(whole, network, waits)
         return _layer(name, kind, calls, whole, parts, sum(_parts(own, network, waits)))
 

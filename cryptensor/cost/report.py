@@ -85,7 +85,7 @@ class CostReport:
         try:
             import pandas
         except ImportError as error:
-            raise ImportError("dataframe() needs pandas: pip install pandas") from error
+            raise ImportError("dataframe() needs pandas: pip install 'cryptensor[data]'") from error
         return pandas.DataFrame([asdict(row) for row in self._rows()]).set_index("name")
 
     def __str__(self) -> str:

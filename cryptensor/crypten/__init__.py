@@ -54,7 +54,8 @@ def cryptensor(*args: Any, cryptensor_type: str | None = None, **kwargs: Any) ->
     and ConfigError for more fraction bits than the session's or an unknown cryptensor_type.
     """
     _check_type(cryptensor_type)
-    return MPCTensor(*args, **kwargs)
+    made: MPCTensor = MPCTensor(*args, **kwargs)
+    return made
 
 
 def is_encrypted_tensor(obj: Any) -> bool:

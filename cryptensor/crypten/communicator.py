@@ -61,15 +61,15 @@ class Communicator:
         return self
 
     def get_rank(self) -> int:
-        return self._engine.rank
+        return int(self._engine.rank)
 
     def get_world_size(self) -> int:
         """The number of parties, without the dealer."""
-        return self._engine.parties
+        return int(self._engine.parties)
 
     def get_ttp_rank(self) -> int:
         """The rank of the dealer, where it is a process of its own."""
-        return self._engine.parties
+        return int(self._engine.parties)
 
     def get_distributed_backend(self) -> str:
         return "gloo"
@@ -109,12 +109,13 @@ class Communicator:
         self._check(async_op, src)
         if isinstance(tensor, (list, tuple)):
             return [self.broadcast(one, src) for one in tensor]
-        return tensor.copy_(self._opened(tensor, [src], None)[0])
+        opened: Any = self._opened(tensor, [src], None)
+        return tensor.copy_(opened[0])
 
     def all_gather(self, tensor: torch.Tensor, async_op: bool = False) -> list[torch.Tensor]:
         """The plain tensors of all parties, by rank. Cost: a round for each party and one more."""
         self._check(async_op)
-        return self._opened(tensor, range(self._engine.parties), None)
+        return self._opened(tensor, range(self._engine.parties), None) or []
 
     def gather(
         self, tensor: torch.Tensor, dst: int, async_op: bool = False
@@ -159,8 +160,9 @@ class Communicator:
                 "dtype"
             )
         rows = rows or [torch.empty(like["shape"], dtype=getattr(torch, like["dtype"]))] * parties
-        opened = [self._opened(row, [src], rank) for rank, row in enumerate(rows)]
-        return opened[self._engine.rank][0]
+        opened: Any = [self._opened(row, [src], rank) for rank, row in enumerate(rows)]
+        own: torch.Tensor = opened[self._engine.rank][0]
+        return own
 
     def broadcast_obj(self, obj: Any, src: int) -> Any:
         """An object of `src` that JSON can write, at every party; no peer's bytes are unpickled.

@@ -104,7 +104,9 @@ class Config:
         try:
             import yaml
         except ImportError as error:
-            raise ImportError("cfg.load_config needs PyYAML: pip install pyyaml") from error
+            raise ImportError(
+                "cfg.load_config needs PyYAML: pip install 'cryptensor[crypten]'"
+            ) from error
         with open(config_file) as stream:
             return self.set_config(yaml.safe_load(stream))
 

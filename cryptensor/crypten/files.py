@@ -121,7 +121,7 @@ def _found(f: Any, preloaded: Any, model_class: Any, load_closure: Any, kwargs: 
         return preloaded
     if load_closure is not torch.load:
         return load_closure(f, **kwargs)
-    safe = [*_safe_classes.values(), *_layers(torch.nn.Module), set]
+    safe: list[Any] = [*_safe_classes.values(), *_layers(torch.nn.Module), set]
     if isinstance(model_class, type):
         safe.append(model_class)
     try:
@@ -136,7 +136,8 @@ def _found(f: Any, preloaded: Any, model_class: Any, load_closure: Any, kwargs: 
 
 
 def _layers(base: type) -> list[type]:
-    own = [cls for cls in base.__subclasses__() if cls.__module__.startswith("torch.nn.modules")]
+    below: list[type] = base.__subclasses__()
+    own = [cls for cls in below if cls.__module__.startswith("torch.nn.modules")]
     return own + [layer for cls in own for layer in _layers(cls)]
 
 
@@ -161,7 +162,7 @@ def _structure(model_class: Any, kind: dict[str, Any], src: int) -> torch.nn.Mod
             f"the model of party {src} is a {kind['class']}; model_class must be given, or that "
             "class to register_safe_class(), and be callable without arguments"
         )
-    model = build()
+    model: torch.nn.Module = build()
     if _shapes(model) != kind["shapes"]:
         raise ConfigError(f"model_class() has other names or shapes than the model of party {src}")
     with torch.no_grad():

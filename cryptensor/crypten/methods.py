@@ -8,7 +8,7 @@ domain and error of each are those of the functions that it names (csrc/function
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,11 @@ from ..tensor import CrypTensor
 from .randomness import drawn_by_weight, rand, randn
 from .refusals import RefusedAttribute, refused
 from .tensor import in_crypten
+
+if TYPE_CHECKING:
+    _Mixed = CrypTensor
+else:
+    _Mixed = object
 
 
 class _AutogradEnabled:
@@ -44,10 +49,10 @@ def _one_hot(positions: Any, dim: int, size: int) -> Any:
 
 
 def _at(dim: int, x: Any) -> int:
-    return dim % max(x.dim(), 1)
+    return dim % int(max(x.dim(), 1))
 
 
-class CrypTenMethods:
+class CrypTenMethods(_Mixed):
     """The methods; MPCTensor and the two share types inherit them before CrypTensor's."""
 
     AUTOGRAD_ENABLED = _AutogradEnabled()
@@ -90,7 +95,9 @@ class CrypTenMethods:
         if dim is None:
             return torch.max(self)
         values, positions = torch.max(self, dim)
-        kept = (lambda x: x.unsqueeze(_at(dim, self))) if keepdim else (lambda x: x)
+        kept: Callable[[Any], Any] = (
+            (lambda x: x.unsqueeze(_at(dim, self))) if keepdim else (lambda x: x)
+        )
         if one_hot:
             return kept(values), _one_hot(positions, _at(dim, self), self.shape[dim])
         return kept(values), kept(positions).float()
@@ -225,13 +232,13 @@ class CrypTenMethods:
         ceil_mode: bool = False,
         return_indices: bool = False,
     ) -> Any:
-        return F.max_pool2d(self, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+        return F.max_pool2d(self, kernel_size, stride, padding, dilation, ceil_mode, return_indices)  # type: ignore[call-overload]
 
     def adaptive_avg_pool2d(self, output_size: Any) -> Any:
         return F.adaptive_avg_pool2d(self, output_size)
 
     def adaptive_max_pool2d(self, output_size: Any, return_indices: bool = False) -> Any:
-        return F.adaptive_max_pool2d(self, output_size, return_indices)
+        return F.adaptive_max_pool2d(self, output_size, return_indices)  # type: ignore[call-overload]
 
     def batchnorm(
         self,
@@ -266,12 +273,12 @@ class CrypTenMethods:
 
     @in_crypten
     def backward(self, grad_input: Any = None, top_node: bool = True, **options: Any) -> None:
-        CrypTensor.backward(self, grad_input, **options)
+        CrypTensor.backward(self, grad_input, **options)  # type: ignore[no-untyped-call]
 
     def set(self, enc_tensor: Any) -> Any:
         """Writes another value into this tensor; a plain one is taken from party 0."""
         if not isinstance(enc_tensor, CrypTensor):
-            enc_tensor = type(self)(enc_tensor)
+            enc_tensor = self.new(enc_tensor)
         with torch.no_grad():
             return self.copy_(enc_tensor)
 

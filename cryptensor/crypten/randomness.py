@@ -76,7 +76,8 @@ def ring_elements(shape: torch.Size) -> torch.Tensor:
 
 def _uniform(shape: torch.Size, bits: int) -> torch.Tensor:
     unit = 2.0**-bits
-    return (ring_elements(shape) & (2**bits - 1)).double() * unit
+    drawn: torch.Tensor = (ring_elements(shape) & (2**bits - 1)).double() * unit
+    return drawn
 
 
 def _empty(shape: torch.Size) -> torch.Tensor:

@@ -29,13 +29,14 @@ class FixedPointEncoder:
     """Numbers as multiples of 2^-precision_bits, without the range checks of the engine."""
 
     def __init__(self, precision_bits: int | None = None) -> None:
-        self.precision_bits = (
+        self.precision_bits: int = (
             cfg["encoder.precision_bits"] if precision_bits is None else precision_bits
         )
 
     @property
     def scale(self) -> int:
-        return 2**self.precision_bits
+        scale: int = 2**self.precision_bits
+        return scale
 
     def encode(self, x: Any) -> torch.Tensor:
         return (torch.as_tensor(x, dtype=torch.float64) * self.scale).round().to(torch.int64)
@@ -48,7 +49,9 @@ class MPCTensor(CrypTenMethods, SharedTensor):
     """A secret with CrypTen's methods; see `cryptensor` for how it is made."""
 
     @classmethod
-    def _make(cls, tensor: Any, ptype: Any = None, device: Any = None, *args: Any, **kwargs: Any):
+    def _make(  # type: ignore[override]
+        cls, tensor: Any, ptype: Any = None, device: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
         chosen = cls.ptype if ptype is None else ptype
         if not isinstance(chosen, Ptype):
             raise ConfigError(f"ptype is {chosen!r}; it must be ptype.arithmetic or ptype.binary")
@@ -112,7 +115,10 @@ class MPCTensor(CrypTenMethods, SharedTensor):
 
     @staticmethod
     def from_shares(
-        share: torch.Tensor, precision: int | None = None, ptype: Any = Ptype.arithmetic, **options
+        share: torch.Tensor,
+        precision: int | None = None,
+        ptype: Any = Ptype.arithmetic,
+        **options: Any,
     ) -> Any:
         """A secret from the shares (int64) that all parties bring; nothing is sent."""
         if ptype is not Ptype.arithmetic:
@@ -134,7 +140,7 @@ class ArithmeticSharedTensor(MPCTensor):
     """MPCTensor with the names of CrypTen's lower layer."""
 
     @classmethod
-    def _make(
+    def _make(  # type: ignore[override]
         cls,
         tensor: Any = None,
         size: Any = None,
@@ -158,7 +164,9 @@ class ArithmeticSharedTensor(MPCTensor):
         return self._engine.rank
 
     @staticmethod
-    def from_shares(share: torch.Tensor, precision: int | None = None, device: Any = None) -> Any:
+    def from_shares(  # type: ignore[override]
+        share: torch.Tensor, precision: int | None = None, device: Any = None
+    ) -> Any:
         return _from_shares(ArithmeticSharedTensor, share, precision)
 
     @classmethod

@@ -165,7 +165,8 @@ def shared_form(x: CrypTensor) -> _C.Secret | None:
     """The additive shares of x as a handle, None where one party knows x and it has none."""
     if x.owner < 0:
         return x._secret
-    return x._memo.find(_SHARED_FORM, x._secret)
+    found: _C.Secret | None = x._memo.find(_SHARED_FORM, x._secret)
+    return found
 
 
 def explicit_shares(x: Any) -> Any:

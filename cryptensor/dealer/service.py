@@ -14,6 +14,7 @@ import ssl
 import threading
 import time
 from dataclasses import asdict
+from typing import Any
 
 from .. import links, rendezvous
 from ..address import parse_address
@@ -181,7 +182,8 @@ class DealerService:
         except BaseException:
             link.close()
             raise
-        names = {value for _, value in secured.getpeercert().get("subjectAltName", ())}
+        certificate: Any = secured.getpeercert()
+        names = {value for _, value in certificate.get("subjectAltName", ())}
         if "party0" not in names:
             secured.close()
             raise AuthFailed(f"the certificate is that of {sorted(names)}; it must be of party0")

@@ -11,6 +11,7 @@ import os
 import resource
 import sys
 import threading
+from typing import Any
 
 from ..announcement import Announcement
 from .events import one_line
@@ -50,7 +51,7 @@ def main() -> None:
     os._exit(0)
 
 
-def _serve(announced: Announcement, task: dict) -> None:
+def _serve(announced: Announcement, task: dict[str, Any]) -> None:
     from .. import _C, rendezvous, session
 
     settings = announced.settings(

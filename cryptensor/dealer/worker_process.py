@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
 from .worker import BOOTSTRAP
 
@@ -30,6 +31,8 @@ class WorkerProcess:
             # Ctrl-C goes to the service alone, which then ends the sessions.
             start_new_session=True,
         )
+        self._input: Any = self._process.stdin
+        self._output: Any = self._process.stdout
 
     @property
     def pid(self) -> int:
@@ -38,18 +41,19 @@ class WorkerProcess:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def begin(self, task: dict) -> None:
+    def begin(self, task: dict[str, Any]) -> None:
         """Gives it its session. Raises OSError when the process is gone."""
-        self._process.stdin.write(json.dumps(task).encode() + b"\n")
-        self._process.stdin.flush()
+        self._input.write(json.dumps(task).encode() + b"\n")
+        self._input.flush()
 
-    def end(self) -> dict:
+    def end(self) -> dict[str, Any]:
         """Waits until the session is over: {"end": "closed"}, or "lost" with a reason."""
-        output = self._process.stdout.read(_MAX_OUTPUT)
+        output = self._output.read(_MAX_OUTPUT)
         code = self._process.wait()
         lines = output.decode(errors="replace").splitlines()
         try:
-            return json.loads(lines[-1])
+            told: dict[str, Any] = json.loads(lines[-1])
+            return told
         except (ValueError, IndexError):
             name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             return {"end": "lost", "reason": f"its process ended with {name}"}
@@ -57,7 +61,7 @@ class WorkerProcess:
     def stop(self) -> None:
         """Asks it to end at once. The parties of a session lose their dealer."""
         try:
-            self._process.stdin.close()
+            self._input.close()
         except OSError:
             return
 

@@ -171,7 +171,7 @@ class _Piecewise(torch.autograd.Function):
 
     @staticmethod
     @first_order
-    def backward(ctx: Any, grad: Any) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Any) -> Any:
         return gradient(grad, ctx.x, ctx.pieces), None
 
 

@@ -24,7 +24,7 @@ class _Erf(torch.autograd.Function):
 
     @staticmethod
     @first_order
-    def backward(ctx: Any, grad: Any) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Any) -> Any:
         return times(engine_of(grad), grad, ctx.slope, grad.dtype)
 
 
@@ -40,11 +40,12 @@ class _LogSumExp(torch.autograd.Function):
         full = torch.ops.aten.logsumexp.default(x, dims, True)
         ctx.softmax = x._engine.exp(x._engine.sub(x._secret, full._secret))
         ctx.full = list(full.shape)
-        return full if keepdim else full.squeeze(tuple(dims))
+        reduced: CrypTensor = full if keepdim else full.squeeze(tuple(dims))
+        return reduced
 
     @staticmethod
     @first_order
-    def backward(ctx: Any, grad: Any) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Any) -> Any:
         grad = grad.reshape(ctx.full)
         return times(engine_of(grad), grad, ctx.softmax, grad.dtype), None, None
 
@@ -70,7 +71,7 @@ class _Maximum(torch.autograd.Function):
 
     @staticmethod
     @first_order
-    def backward(ctx: Any, grad: Any) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Any) -> Any:
         for_x = times(engine_of(grad), grad, ctx.first, grad.dtype)
         for_y = grad - for_x
         return for_x.sum_to_size(ctx.shapes[0]), for_y.sum_to_size(ctx.shapes[1])
@@ -99,7 +100,7 @@ class _Prod(torch.autograd.Function):
 
     @staticmethod
     @first_order
-    def backward(ctx: Any, grad: Any) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Any) -> Any:
         engine = engine_of(grad)
         row = factor(engine, grad).rearrange(lambda s: s.unsqueeze(0))
         return wrap(product_tree_gradient(engine, row, ctx.levels), engine, grad.dtype)

@@ -7,6 +7,7 @@ secret are zero, and nothing about the others. Products with them cost no commun
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -96,6 +97,6 @@ for _function, _caught in (
     ),
     (F.rrelu, _rrelu),
     (torch.rrelu, _rrelu),
-    (torch.rrelu_, lambda x, *args, **kwargs: _rrelu(x, *args, **kwargs, inplace=True)),
+    (torch.rrelu_, functools.partial(_rrelu, inplace=True)),
 ):
     FUNCTIONS[_function] = _caught

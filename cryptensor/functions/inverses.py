@@ -23,11 +23,12 @@ class _Inverse(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: CrypTensor, operation: Any, lead: float, power: int) -> CrypTensor:
         ctx.result, ctx.lead, ctx.power = operation(x), lead, power
-        return ctx.result.detach()
+        result: CrypTensor = ctx.result.detach()
+        return result
 
     @staticmethod
     @first_order
-    def backward(ctx: Any, grad: Any) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Any) -> Any:
         grad = grad * ctx.lead
         for _ in range(ctx.power):
             grad = times(engine_of(grad, ctx.result), grad, ctx.result._secret, grad.dtype)

@@ -88,7 +88,8 @@ def _rmsprop(
     lists = (params, grads, square_avgs, grad_avgs, momentum_buffer_list, state_steps)
     secret = secret_places(params, grads, "RMSprop")
     if not secret:
-        return _plain_rmsprop(*lists, **options)
+        _plain_rmsprop(*lists, **options)
+        return
     names = ("lr", "alpha", "eps", "weight_decay", "momentum", "maximize")
     rmsprop_step(
         *(chosen(v, secret) for v in (params, grads, square_avgs, momentum_buffer_list)),

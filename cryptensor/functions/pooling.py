@@ -26,13 +26,13 @@ class _MaxPool(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: CrypTensor, n: int, geometry: tuple[Any, ...]) -> CrypTensor:
-        result, ctx.stages = pooling.max_pool(x, *geometry, n, keep=True)
+        result, ctx.stages = pooling.max_pool(x, *geometry, n, keep=True)  # type: ignore[call-arg, misc]
         ctx.n = n
         return result
 
     @staticmethod
     @first_order
-    def backward(ctx: Any, grad: Any) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Any) -> Any:
         return pooling.max_pool_gradient(grad, ctx.stages, ctx.n), None, None
 
 
@@ -85,7 +85,7 @@ def _max_unpool(n: int) -> Callable[..., Any]:
                 f"max_unpool{n}d at secret positions of overlapping windows: stride is {step}; it "
                 f"must be at least {kernel}"
             )
-        sizes = torch.nn.functional._unpool_output_size(
+        sizes = torch.nn.functional._unpool_output_size(  # type: ignore[attr-defined]
             input, kernel, step, spread(padding, n), output_size
         )
         flat = input.flatten(-n)

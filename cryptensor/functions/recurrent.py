@@ -62,9 +62,9 @@ def _grouped(params: Any, has_biases: bool, projected: bool) -> Iterator[_Weight
     """The flat list of weights of a module, by layers and directions."""
     size = 2 + 2 * has_biases + projected
     for start in range(0, len(params), size):
-        group = list(params[start : start + size])
+        group: Any = list(params[start : start + size])
         biases = group[2:4] if has_biases else [None, None]
-        yield _Weights(*group[:2], *biases, group[-1] if projected else None)
+        yield _Weights._make([*group[:2], *biases, group[-1] if projected else None])
 
 
 def _next(step: Step, by_input: Any, state: State, weights: _Weights) -> State:
@@ -152,13 +152,13 @@ def _network(step: Step) -> Callable[..., Any]:
     def dense(input: Any, hx: Any, *settings: Any, batch_first: bool) -> Any:
         steps = input.transpose(0, 1) if batch_first else input
         length, batch = steps.shape[:2]
-        state = hx if isinstance(hx, (tuple, list)) else (hx,)
+        state = tuple(hx) if isinstance(hx, (tuple, list)) else (hx,)
         data, finals = _layers(step, steps.flatten(0, 1), [batch] * length, state, *settings)
         output = data.unflatten(0, (length, batch))
         return (output.transpose(0, 1) if batch_first else output, *finals)
 
     def packed(input: Any, batch_sizes: Any, hx: Any, *settings: Any) -> Any:
-        state = hx if isinstance(hx, (tuple, list)) else (hx,)
+        state = tuple(hx) if isinstance(hx, (tuple, list)) else (hx,)
         data, finals = _layers(step, input, batch_sizes.tolist(), state, *settings)
         return (data, *finals)
 
@@ -187,7 +187,7 @@ for _function, _step in (
     (torch.rnn_relu, _relu_step),
 ):
     FUNCTIONS[_function] = _network(_step)
-for _function, _step in (
+for _function, _step in (  # type: ignore[assignment]
     (torch.lstm_cell, _lstm_step),
     (torch.gru_cell, _gru_step),
     (torch.rnn_tanh_cell, _tanh_step),

@@ -46,7 +46,7 @@ def _masked_select(input: Any, mask: Any, **kwargs: Any) -> Any:
 FUNCTIONS[F.one_hot] = _one_hot
 for _function in (torch.take, torch.Tensor.take):
     FUNCTIONS[_function] = _take
-for _function in (torch.masked_select, torch.Tensor.masked_select):
+for _function in (torch.masked_select, torch.Tensor.masked_select):  # type: ignore[assignment]
     FUNCTIONS[_function] = _masked_select
-for _function in (torch.take_along_dim, torch.Tensor.take_along_dim):
+for _function in (torch.take_along_dim, torch.Tensor.take_along_dim):  # type: ignore[assignment]
     FUNCTIONS[_function] = _take_along_dim

@@ -136,7 +136,7 @@ def _raise_activations(program: Program) -> None:
         name = node.meta.get("layer")
         if name is None:
             continue
-        layer = program.origins[name]
+        layer: Any = program.origins[name]
         layer.inplace = False  # what it reads may be read by others now
         program.modules[name] = layer
         with program.graph.inserting_before(node):
@@ -169,6 +169,7 @@ def _raise_normalize(program: Program) -> None:
 
 def _raise_functions(program: Program) -> None:
     """Operations that the front end catches above dispatch, as the functions that it catches."""
+    builtins: Any = torch._C
     for node in program.graph.nodes:
         if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
             continue
@@ -176,7 +177,7 @@ def _raise_functions(program: Program) -> None:
         if node.target is aten.sym_size.int:
             node.op, node.target = "call_method", "size"
             continue
-        for namespace in (torch, torch._C._linalg, torch._C._nn, torch._C._special):
+        for namespace in (torch, builtins._linalg, builtins._nn, builtins._special):
             function = getattr(namespace, name, None)
             if function is not None and function in FUNCTIONS and not _is_python(function):
                 node.target = function

@@ -56,7 +56,8 @@ class Convention:
 
     def leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """The inputs of the graph. Raises TypeError for other arguments, ShapeError for sizes."""
-        args, kwargs = self._arranged(args, kwargs)
+        arranged: Any = self._arranged(args, kwargs)
+        args, kwargs = arranged
         if self.spec is None:
             return [*args, *kwargs.values()]
         leaves, spec = pytree.tree_flatten((tuple(args), kwargs))

@@ -77,7 +77,7 @@ class _OtherThreads(io.TextIOBase):
     def write(self, text: str) -> int:
         if threading.get_ident() == self._thread or self._target is None:
             return len(text)
-        return self._target.write(text)
+        return int(self._target.write(text))
 
 
 def _reason(error: Exception) -> str:
@@ -115,7 +115,7 @@ def _attempts(
         def attempt(
             model: nn.Module, given: Any = given, named: Any = named, free: bool = free
         ) -> torch.export.ExportedProgram:
-            shapes = torch.export.ShapesCollection()
+            shapes: Any = torch.export.ShapesCollection()
             for leaf in pytree.tree_leaves((given, named)):
                 if isinstance(leaf, torch.Tensor) and leaf.dim():
                     shapes[leaf] = {0: torch.export.Dim.AUTO}
@@ -123,7 +123,8 @@ def _attempts(
                 model, given, named, dynamic_shapes=shapes if free else None
             )
             # An empty table: nothing is taken apart, but what writes in place stops doing so.
-            return exported.run_decompositions({})
+            functional: torch.export.ExportedProgram = exported.run_decompositions({})
+            return functional
 
         yield attempt
 
@@ -219,7 +220,8 @@ def _attribute(module: nn.Module, name: str) -> torch.Tensor:
     value: Any = module
     for part in name.split("."):
         value = getattr(value, part)
-    return value
+    tensor: torch.Tensor = value
+    return tensor
 
 
 def _settle_views(program: Program) -> None:
@@ -231,5 +233,5 @@ def _settle_views(program: Program) -> None:
         node.target = aten.reshape.default
     for node in program.calls(aten.clone.default):
         if node.kwargs.get("memory_format") is None:
-            node.replace_all_uses_with(node.args[0])
+            node.replace_all_uses_with(node.args[0])  # type: ignore[arg-type]
             program.graph.erase_node(node)

@@ -32,7 +32,7 @@ def drop_dead_outputs(program: Program) -> None:
     for node in program.calls(*_WITHOUT_INDICES):
         if only_first(node):
             (first,) = node.users
-            node.target = _WITHOUT_INDICES[node.target]
+            node.target = _WITHOUT_INDICES[node.target]  # type: ignore[index]
             if node.target in (aten.amax.default, aten.amin.default):
                 node.args = (node.args[0], [node.args[1]], *node.args[2:])
             node.meta = dict(first.meta)
@@ -55,16 +55,16 @@ def _narrow(program: Program, split: fx.Node) -> None:
     if dim not in (-1, last) or (bias is not None and not program.read_once(bias)):
         return
     rows = torch.arange(len(weight))
-    pieces = rows.split(split.args[1])  # type: ignore[arg-type]
+    pieces = rows.split(split.args[1])
     read = items(split)
     if len(read) == len(pieces) or sum(map(len, read.values())) != len(split.users):
         return
     kept = torch.cat([pieces[number] for number in sorted(read)])
     for old in filter(None, (layer.args[1], bias)):
-        tensor = program.tensors.pop(str(old.target))  # type: ignore[union-attr]
+        tensor = program.tensors.pop(str(old.target))
         with program.graph.inserting_before(layer):
-            name = program.enter(str(old.target), tensor.detach()[kept], tensor)  # type: ignore[union-attr]
-            layer.replace_input_with(old, program.read(name))  # type: ignore[arg-type]
+            name = program.enter(str(old.target), tensor.detach()[kept], tensor)
+            layer.replace_input_with(old, program.read(name))
     layer.meta.pop("val", None)
     sizes = [len(pieces[number]) for number in sorted(read)]
     split.target, split.args = aten.split_with_sizes.default, (layer, sizes, -1)

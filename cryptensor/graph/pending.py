@@ -47,7 +47,7 @@ class _Truncated(torch.autograd.Function):
         return wrap(settled(x._engine, x), x._engine, x.dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: Any) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Any) -> Any:
         return grad
 
 
@@ -75,7 +75,8 @@ def truncate_once(program: Program) -> None:
                 node = program.graph.call_function(truncated, (source,))
             node.meta = dict(source.meta)
             source.replace_all_uses_with(
-                node, delete_user_cb=lambda user, new=node: user is not new
+                node,
+                delete_user_cb=lambda user, new=node: user is not new,  # type: ignore[misc]
             )
 
 

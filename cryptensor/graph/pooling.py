@@ -79,7 +79,7 @@ def _exchange(program: Program, pool: fx.Node, result: fx.Node) -> None:
     assert isinstance(activation, fx.Node)
     pool.replace_input_with(activation, activation.args[0])  # type: ignore[arg-type]
     with program.graph.inserting_after(result):
-        moved = program.graph.call_function(activation.target, (result, *activation.args[1:]))
+        moved = program.graph.call_function(activation.target, (result, *activation.args[1:]))  # type: ignore[arg-type]
     moved.meta = {key: activation.meta[key] for key in ("layer",) if key in activation.meta}
     value = result.meta.get("val")
     if value is not None:

@@ -62,7 +62,7 @@ def merge_projections(program: Program) -> None:
             groups.setdefault(key, []).append(node)
     for nodes in groups.values():
         if len(nodes) > 1:
-            parts = _merge(program, nodes)
+            parts: Any = _merge(program, nodes)
             while parts is not None:
                 parts = _share_activation(program, parts)
     program.sweep()
@@ -102,7 +102,7 @@ def _merge(program: Program, nodes: list[fx.Node]) -> fx.Node:
     widths = [w.shape[form.axis] for w in weights]  # type: ignore[union-attr]
     merged = torch.cat([w.detach() for w in weights], form.axis)  # type: ignore[union-attr]
     biases = [None if form.bias is None else argument(node, form.bias) for node in nodes]
-    names = [str(node.args[form.weight].target) for node in nodes]  # type: ignore[union-attr]
+    names = [str(node.args[form.weight].target) for node in nodes]
     name = _joint_name(names)
     with program.graph.inserting_before(first):
         args = list(first.args)
@@ -117,7 +117,7 @@ def _merge(program: Program, nodes: list[fx.Node]) -> fx.Node:
             entered = program.enter(f"{stem}bias", torch.cat(parts), weights[0])  # type: ignore[arg-type]
             assert form.bias is not None
             args[form.bias : form.bias + 1] = [program.read(entered)]
-        wide = program.graph.call_function(first.target, tuple(args))
+        wide = program.graph.call_function(first.target, tuple(args))  # type: ignore[arg-type]
         split = program.graph.call_function(
             aten.split_with_sizes.default, (wide, widths, form.result)
         )
@@ -148,9 +148,9 @@ def _share_activation(program: Program, split: fx.Node) -> fx.Node | None:
         return None
     first = followers[0]
     with program.graph.inserting_before(split):
-        together = program.graph.call_function(
-            first.target, (split.args[0], *first.args[1:]), dict(first.kwargs)
-        )
+        target: Any = first.target
+        arguments = (split.args[0], *first.args[1:])
+        together = program.graph.call_function(target, arguments, dict(first.kwargs))
     together.meta = {key: first.meta[key] for key in ("layer",) if key in first.meta}
     split.replace_input_with(split.args[0], together)  # type: ignore[arg-type]
     for piece, follower in zip(pieces, followers, strict=True):

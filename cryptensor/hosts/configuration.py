@@ -89,7 +89,7 @@ class HostConfig:
         presets.preset(str(self.file), self.given)
 
 
-def read(file: str | os.PathLike, rank: int | None = None, dealer: bool = False) -> HostConfig:
+def read(file: str | os.PathLike[str], rank: int | None = None, dealer: bool = False) -> HostConfig:
     """The configuration in a file. `rank` or `dealer` take the place of the file's.
 
     Raises ConfigError that names the file, the key, its value and what is allowed.

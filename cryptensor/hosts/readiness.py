@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .. import links, rendezvous, session
 from ..errors import ConfigError, Error, SetupError
@@ -31,13 +32,13 @@ class Finding:
     status: int = DONE
 
 
-def inspect(config: HostConfig, program: str | os.PathLike | None) -> list[Finding]:
+def inspect(config: HostConfig, program: str | os.PathLike[str] | None) -> list[Finding]:
     """What is in order and what is not. Sets the environment of this process as a run would."""
     config.enter()
     return [*_configuration(config, program), *_certificates(config), *_addresses(config)]
 
 
-def _configuration(config: HostConfig, program: str | os.PathLike | None) -> Iterator[Finding]:
+def _configuration(config: HostConfig, program: str | os.PathLike[str] | None) -> Iterator[Finding]:
     settings = config.settings
     who = "dealer" if config.is_dealer else f"party {config.rank}"
     yield Finding("configuration", f"{who} of {settings.parties} parties, {settings.provider}")
@@ -66,7 +67,9 @@ def _certificates(config: HostConfig) -> Iterator[Finding]:
         text = f"every user of this host can use {files[2]}; its mode must be 0600"
         yield Finding("key", text, UNAUTHENTICATED)
     try:
-        ends = ssl.cert_time_to_seconds(_proved(*map(str, files), name)["notAfter"])
+        authority, certificate, key = map(str, files)
+        proved = _proved(authority, certificate, key, name)
+        ends = ssl.cert_time_to_seconds(proved["notAfter"])
     except (OSError, ValueError) as error:
         reason = getattr(error, "verify_message", None) or str(error)
         text = f"{files[1]} does not prove {name!r} by {files[0]}: {reason}"
@@ -77,7 +80,7 @@ def _certificates(config: HostConfig) -> Iterator[Finding]:
     yield Finding("certificate", f"{name}, good for {days} more days{soon}")
 
 
-def _proved(authority: str, certificate: str, key: str, name: str) -> dict:
+def _proved(authority: str, certificate: str, key: str, name: str) -> dict[str, Any]:
     """The certificate, after a handshake of this rank with itself, which checks it as peers do."""
     sides = []
     for protocol in (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT):
@@ -97,7 +100,8 @@ def _proved(authority: str, certificate: str, key: str, name: str) -> dict:
             side.do_handshake()
         except ssl.SSLWantReadError:
             pending.append(side)
-    return client.getpeercert()
+    certificate_of_peer: Any = client.getpeercert()
+    return dict(certificate_of_peer)
 
 
 def _no_password() -> str:

@@ -20,7 +20,7 @@ LOST = 3
 UNAUTHENTICATED = 4
 
 
-def run(config: HostConfig, program: str | os.PathLike | None, arguments: list[str]) -> int:
+def run(config: HostConfig, program: str | os.PathLike[str] | None, arguments: list[str]) -> int:
     """Runs the program, or the dealer, as this rank, and returns the exit status.
 
     The program is a script that calls ct.init(), as under torchrun; a session that it leaves open
@@ -64,7 +64,7 @@ def status_of(error: BaseException) -> int:
     return FAILED
 
 
-def _run_script(program: str | os.PathLike, arguments: list[str]) -> None:
+def _run_script(program: str | os.PathLike[str], arguments: list[str]) -> None:
     path = Path(program)
     if not path.is_file():
         raise ConfigError(f"program is {str(program)!r}; it must be a file of Python")

@@ -145,6 +145,7 @@ def discard(draft: Path) -> None:
 def _header_bytes(content: bytes) -> int:
     if len(content) < _LENGTH_BYTES:
         raise FileError("is no file of ct.save(), or the first bytes of one")
+    size: int
     (size,) = struct.unpack_from("<Q", content)
     if size > _MAX_HEADER_BYTES:
         raise FileError("is no file of ct.save()")
@@ -162,7 +163,7 @@ def _metadata(content: bytes) -> dict[str, Any]:
     if len(content) < end:
         raise FileError("is truncated in its header, or no file of ct.save()")
     try:
-        metadata = json.loads(text)["__metadata__"]
+        metadata: dict[str, Any] = json.loads(text)["__metadata__"]
         is_ours = metadata["format"] == of.FORMAT
     except (ValueError, TypeError, KeyError, RecursionError):
         is_ours = False

@@ -72,6 +72,7 @@ def load_from_party(path: Any, src: int = 0, into: nn.Module | None = None) -> A
     """
     engine: Any = session.current().engine
     check_source(engine, src)
+    content: Any
     content, error = attempt(lambda: _plain(engine, path, src, into))
     line = bytes([into is not None, _DTYPES.index(_secret_dtype(content))])
     lines = agree(engine, "ct.load_from_party()", error, line)

@@ -129,15 +129,14 @@ def _check(engine: Any, name: Any, value: Any) -> None:
 
 
 def _entry(name: str, value: torch.Tensor, keep_grad: bool) -> Entry:
-    is_secret = isinstance(value, CrypTensor)
     entry = Entry(
         name,
-        "secret" if is_secret else "plain",
+        "secret" if isinstance(value, CrypTensor) else "plain",
         _dtype_name(value),
         tuple(value.shape),
         requires_grad=keep_grad and value.requires_grad and value.is_leaf,
     )
-    if not is_secret:
+    if not isinstance(value, CrypTensor):
         return entry
     secret = value._secret
     return replace(entry, fraction_bits=secret.fraction_bits, owner=secret.owner)

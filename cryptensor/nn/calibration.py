@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -56,7 +57,7 @@ def calibrate(model: nn.Module, *samples: torch.Tensor, margin: float = 4.0) -> 
 
 
 def _largest_inputs(
-    model: nn.Module, modules: dict[str, nn.Module], samples: tuple[torch.Tensor, ...]
+    model: nn.Module, modules: Mapping[str, nn.Module], samples: tuple[torch.Tensor, ...]
 ) -> dict[str, float]:
     largest = dict.fromkeys(modules, 0.0)
 

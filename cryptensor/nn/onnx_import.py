@@ -35,7 +35,7 @@ def from_onnx(model: Any) -> nn.Module:
     onnx, onnx2torch = _packages()
     proto = _validated(onnx, model)
     try:
-        converted = onnx2torch.convert(proto)
+        converted: nn.Module = onnx2torch.convert(proto)
     except NotImplementedError as error:
         raise UnsupportedOperation(f"the ONNX model cannot be converted: {error}") from error
     except Exception as error:

@@ -14,7 +14,7 @@ def released_weights(model: nn.Module) -> Iterator[None]:
     """Inside, the layers of `model` hold no weak reference to a parameter; afterwards, new ones."""
     layers = [module for module in model.modules() if isinstance(module, nn.RNNBase)]
     for layer in layers:
-        layer._flat_weight_refs = []  # type: ignore[assignment]
+        layer._flat_weight_refs = []
     try:
         yield
     finally:

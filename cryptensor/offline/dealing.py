@@ -54,7 +54,7 @@ class StoreStatus:
 
 def deal(
     plan: Plan,
-    out: str | os.PathLike,
+    out: str | os.PathLike[str],
     count: int,
     *,
     steps_per_lot: int | None = None,
@@ -109,7 +109,7 @@ def deal(
     return Dealt(files, lots, steps, sum(file.stat().st_size for file in files))
 
 
-def store_status(path: str | os.PathLike, party: int = 0) -> StoreStatus:
+def store_status(path: str | os.PathLike[str], party: int = 0) -> StoreStatus:
     """What one party's file holds and how much of it is left; `path` may be its folder.
 
     Raises StoreError for what is no store, or a truncated or altered one. The corrections are not

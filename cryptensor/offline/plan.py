@@ -7,7 +7,6 @@ import json
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from .. import _C
 from ..errors import StoreError
@@ -23,7 +22,7 @@ class Plan:
     start reaches to the end of the first step, since that is the one that opens the weights.
     """
 
-    def __init__(self, plan: Any) -> None:
+    def __init__(self, plan: _C.Plan) -> None:
         self._plan = plan
 
     @property
@@ -85,7 +84,7 @@ class Plan:
     def step_multiplications(self) -> int:
         return sum(row[2] for row in self._plan.rows()[self.start :])
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the plan as JSON. Raises StoreError where the disk refuses."""
         content = {
             "format": _FORMAT,
@@ -104,7 +103,7 @@ class Plan:
             raise StoreError(f"the plan {path} cannot be written: {error.strerror}") from None
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> Plan:
+    def load(cls, path: str | os.PathLike[str]) -> Plan:
         """Reads a plan. Raises StoreError for a file that is none, or an altered one."""
         try:
             content = json.loads(Path(path).read_text())

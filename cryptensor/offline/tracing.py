@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from .. import _C
 from ..config import Settings
@@ -47,14 +48,14 @@ def offline_step() -> Iterator[None]:
 
 
 def trace(
-    fn: Callable,
-    *args,
+    fn: Callable[..., Any],
+    *args: Any,
     parties: int = 2,
     precision: int = 16,
     truncation: str = "default",
     checked: bool = False,
     network: str = "lan",
-    **kwargs,
+    **kwargs: Any,
 ) -> Plan:
     """The plan of fn(*args, **kwargs), a program as for launch(): what it takes from a dealer.
 
@@ -80,7 +81,7 @@ def trace(
         records=True,
     )
 
-    def traced(*args, **kwargs):
+    def traced(*args: Any, **kwargs: Any) -> _C.Engine:
         fn(*args, **kwargs)
         return current().engine
 

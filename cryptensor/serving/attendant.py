@@ -47,7 +47,7 @@ class Attendant:
         ray: Any,
         settings: Settings,
         roles: Roles,
-        models: list,
+        models: list[Any],
         example: torch.Tensor,
         pad_to: int,
         queue: RequestQueue,

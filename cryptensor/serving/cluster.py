@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import sys
+from typing import Any
 
 from .. import rendezvous
 from ..errors import ConfigError
@@ -14,7 +16,7 @@ from ..errors import ConfigError
 _OBJECT_STORE_BYTES = 80 * 1024 * 1024
 
 
-def start():
+def start() -> tuple[Any, bool]:
     """The module ray, connected; and whether this call started a cluster.
 
     Ray's ports listen on all interfaces and run what they are sent: a cluster of ours asks
@@ -51,7 +53,7 @@ def start():
         object_store_memory=_OBJECT_STORE_BYTES,
         include_dashboard=False,
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
         _node_ip_address=rendezvous.LOOPBACK,
     )
     return ray, True

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from .. import nn
@@ -21,7 +23,7 @@ def plan_of_service(
     max_batch: int = 32,
     model_party: int = 0,
     client_party: int = 1,
-    **settings,
+    **settings: Any,
 ) -> Plan:
     """The plan of serve(model, example, pad=True, provider="stored") with the same arguments.
 

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -53,13 +54,18 @@ class Metrics:
     latency: dict[int, float]
     batches_left: int | None = None
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain numbers, ready for JSON."""
         return asdict(self)
 
     def to_prometheus(self) -> str:
         """The same in Prometheus' text format. Needs prometheus_client."""
-        from prometheus_client import CollectorRegistry, generate_latest
+        try:
+            from prometheus_client import CollectorRegistry, generate_latest
+        except ImportError as error:
+            raise ImportError(
+                "to_prometheus() needs prometheus_client: pip install 'cryptensor[serve]'"
+            ) from error
 
         registry = CollectorRegistry()
         registry.register(_Collector(self))
@@ -72,7 +78,7 @@ class _Collector:
     def __init__(self, snapshot: Metrics) -> None:
         self._snapshot = snapshot
 
-    def collect(self) -> Iterator:
+    def collect(self) -> Iterator[Any]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         for name, meaning in _COUNTERS.items():
@@ -118,5 +124,5 @@ class Counters:
             counts, latencies = dict(self._counts), list(self._latencies)
         found = np.percentile(latencies, PERCENTILES).tolist() if latencies else []
         latency = dict(zip(PERCENTILES, found, strict=False))
-        state = {"waiting": waiting, "ready": ready, "batches_left": batches_left}
+        state: dict[str, Any] = {"waiting": waiting, "ready": ready, "batches_left": batches_left}
         return Metrics(**counts, **state, latency=latency)

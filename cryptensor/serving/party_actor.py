@@ -41,7 +41,8 @@ def one_batch(
     """What every party runs for a batch: one step of what may have been dealt before."""
     with torch.no_grad(), offline_step():
         secret = model(cryptensor(rows, src=roles.client))
-        return secret.reveal(dst=roles.client)
+        opened: torch.Tensor | None = secret.reveal(dst=roles.client)
+        return opened
 
 
 class PartyActor:

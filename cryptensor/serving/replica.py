@@ -28,7 +28,12 @@ class Replica:
     """
 
     def __init__(
-        self, ray: Any, settings: Settings, roles: Roles, models: list, unwanted: threading.Event
+        self,
+        ray: Any,
+        settings: Settings,
+        roles: Roles,
+        models: list[Any],
+        unwanted: threading.Event,
     ) -> None:
         self._ray = ray
         self._settings = settings
@@ -53,7 +58,7 @@ class Replica:
             raise
 
     @property
-    def _parties(self) -> list:
+    def _parties(self) -> list[Any]:
         return self._actors[: self._settings.parties]
 
     def infer(self, rows: torch.Tensor) -> tuple[torch.Tensor, list[Answer]]:
@@ -88,12 +93,13 @@ class Replica:
         for actor in self._actors:
             self._ray.kill(actor, no_restart=True)
 
-    def _get(self, references: list, setup: bool = False) -> list:
+    def _get(self, references: list[Any], setup: bool = False) -> list[Any]:
         seconds = self._settings.setup_timeout if setup else self._settings.timeout
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if setup and self._unwanted.is_set():
                 raise PeerLost("the service does not want this replica any more")
             with contextlib.suppress(self._ray.exceptions.GetTimeoutError):
-                return self._ray.get(references, timeout=_LOOK_SECONDS)
+                found: list[Any] = self._ray.get(references, timeout=_LOOK_SECONDS)
+            return found
         raise PeerTimeout(f"a process of a replica did not answer within {seconds:g} s")

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ class Request:
 
     rows: torch.Tensor = field(repr=False)
     arrived: float = field(default_factory=time.monotonic)
-    future: Future = field(default_factory=Future)
+    future: Future[Any] = field(default_factory=Future)
     attempts: int = 0
     alone: bool = False
 

@@ -59,7 +59,7 @@ class Service:
     """A running service, made by serve(). Usable in `with`, and from several threads."""
 
     def __init__(
-        self, ray: Any, own_cluster: bool, entrance: _Entrance, queue: RequestQueue, **parts
+        self, ray: Any, own_cluster: bool, entrance: _Entrance, queue: RequestQueue, **parts: Any
     ) -> None:
         self._ray = ray
         self._own_cluster = own_cluster
@@ -75,7 +75,7 @@ class Service:
         self._at_exit = functools.partial(self.close, 0.0)
         atexit.register(self._at_exit)
 
-    def submit(self, rows: torch.Tensor) -> Future:
+    def submit(self, rows: torch.Tensor) -> Future[Any]:
         """Puts a request of the client's party into the queue and returns at once.
 
         rows: (1 to max_batch, ...), in shape and type as the rows of the example. The future's
@@ -187,7 +187,7 @@ def serve(
     parties: int = 2,
     model_party: int = 0,
     client_party: int = 1,
-    **settings,
+    **settings: Any,
 ) -> Service:
     """Starts replicas of a model's private inference in Ray actors and returns their front door.
 

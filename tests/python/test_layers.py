@@ -27,6 +27,7 @@ PYTHON_LAYERS = {
     "config": 0,
     "deadline": 0,
     "failure": 0,
+    "pickling": 0,
     "openings": 0,
     "presets": 0,
     "operand_shapes": 0,

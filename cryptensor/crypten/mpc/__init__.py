@@ -13,12 +13,12 @@ binary = ptype.binary
 
 def get_default_provider() -> str:
     """The provider that the next session takes: "TTP" or "TFP"."""
-    return cfg["mpc.provider"]
+    return str(cfg["mpc.provider"])
 
 
 def ttp_required() -> bool:
     """True where the dealer is a process of its own."""
-    return cfg["mpc.provider"] == "TTP"
+    return bool(cfg["mpc.provider"] == "TTP")
 
 
 __all__ = [

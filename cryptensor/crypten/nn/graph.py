@@ -49,7 +49,7 @@ class Graph(Module):
             if ready is None:
                 raise ConfigError(f"the outputs {self.output_names} do not follow from the inputs")
             inputs = [values[name] for name in waiting.pop(ready)]
-            result = self._modules[ready](inputs[0] if len(inputs) == 1 else inputs)
+            result = self.get_submodule(ready)(inputs[0] if len(inputs) == 1 else inputs)
             names = self._outputs[ready]
             results = [result] if len(names) == 1 else result
             values.update(zip(names, results, strict=True))

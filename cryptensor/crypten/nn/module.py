@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -19,10 +19,15 @@ from ..refusals import refused
 from ..shares import MPCTensor
 from ..tensor import tagged, torch_semantics, with_shares
 
+if TYPE_CHECKING:
+    _Mixed = nn.Module
+else:
+    _Mixed = object
+
 _NORMS = nn.modules.batchnorm._BatchNorm
 
 
-class Encryptable:
+class Encryptable(_Mixed):
     """Mixed into a torch.nn.Module before its own class; the methods of CrypTen's modules."""
 
     SUPPORTS_PLAINTEXT_INPUTS = True
@@ -130,7 +135,7 @@ class Encryptable:
             raise ConfigError(f"name is {name!r}; it must be one of {list(self._buffers)}")
         self._buffers[name] = buffer
 
-    def register_module(self: Any, name: str, module: nn.Module) -> None:
+    def register_module(self: Any, name: str, module: nn.Module | None) -> None:
         nn.Module.add_module(self, name, module)
 
 
@@ -178,7 +183,7 @@ def from_onnx(onnx_string_or_file: Any) -> Any:
 def _importer() -> Callable[..., nn.Module]:
     from ... import nn as modules
 
-    found = getattr(modules, "from_onnx", None)
+    found: Callable[..., nn.Module] | None = getattr(modules, "from_onnx", None)
     if found is None:
         raise UnsupportedOperation("from_onnx: this build has no importer for ONNX models")
     return found
@@ -200,7 +205,7 @@ def _open_all(tensors: dict[str, Any], opened: dict[int, Any]) -> None:
     for name, value in tensors.items():
         if isinstance(value, CrypTensor):
             if id(value) not in opened:
-                plain = CrypTensor.reveal(value)
+                plain: Any = CrypTensor.reveal(value)
                 is_parameter = isinstance(value, nn.Parameter)
                 opened[id(value)] = (
                     nn.Parameter(plain, value.requires_grad) if is_parameter else plain

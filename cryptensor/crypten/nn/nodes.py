@@ -104,7 +104,7 @@ class Parameter(Node):
 
     @property
     def requires_grad(self) -> bool:
-        return self.data.requires_grad
+        return bool(self.data.requires_grad)
 
 
 class Constant(Node):
