@@ -9,9 +9,12 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 BUILD = ROOT / "build" / "cmake"
+# What `cryptensor demo` and `cryptensor bench` run.
+EXAMPLES = ("digits.py", "networks.py", "private_inference.py")
 
 
 class CMakeBuild(build_ext):
@@ -41,4 +44,19 @@ class CMakeBuild(build_ext):
             shutil.copy2(built, wanted)
 
 
-setup(ext_modules=[Extension("cryptensor._C", sources=[])], cmdclass={"build_ext": CMakeBuild})
+class WithExamples(build_py):
+    """Puts some programs of examples/ into the package; a checkout is used as it is."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            folder = Path(self.build_lib) / "cryptensor" / "examples"
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in EXAMPLES:
+                shutil.copy2(ROOT / "examples" / name, folder / name)
+
+
+setup(
+    ext_modules=[Extension("cryptensor._C", sources=[])],
+    cmdclass={"build_ext": CMakeBuild, "build_py": WithExamples},
+)

@@ -27,3 +27,6 @@ class Counters(NamedTuple):
 
     def minus(self, other: Counters) -> Counters:
         return Counters(*(a - b for a, b in zip(self, other, strict=True)))
+
+
+NOTHING = Counters()

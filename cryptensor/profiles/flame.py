@@ -47,7 +47,9 @@ def draw(bars: Sequence[Bar], path: str | os.PathLike[str]) -> None:
         values = [getattr(bar, quantity) for bar in bars]
         for bar, value, depth, left in zip(bars, values, depths, _lefts(bars, values), strict=True):
             if value > 0:
-                axes.barh(-depth, value, left=left, height=0.94, color=colours[bar.type], ec="white")
+                axes.barh(
+                    -depth, value, left=left, height=0.94, color=colours[bar.type], ec="white"
+                )
                 _label(axes, bar, value, left, -depth, values[0])
         axes.set_title(f"{title}: {values[0]:,}", loc="left", fontsize=10)
         axes.set_xlim(0, max(1, values[0]))

@@ -16,7 +16,7 @@ from ..cost.modules import followed
 from ..cost.table import aligned
 from ..profiler import frame_of
 from ..session import current
-from .counters import Counters
+from .counters import NOTHING, Counters
 from .operations import OperationNode, OperationRecorder
 
 _COLUMNS = ("module", "type", "calls", "rounds", "sent", "received", "dealt", "s", "wait s")
@@ -93,7 +93,7 @@ class LayerProfile:
         write(self, folder, step)
 
     def cells(self) -> list[tuple[str, ...]]:
-        """The table: a title, then a line for each layer, indented as they ran inside each other."""
+        """The table: a title, then a line for each layer, indented by what it ran inside."""
         rows = [_COLUMNS]
         depths: list[int] = []
         for row in self.layers:
@@ -187,7 +187,7 @@ class _Tree:
         number = self._numbers.setdefault(key, len(self._numbers))
         if number == len(self._types):
             self._types.append(kind)
-            self._spent.append(Counters())
+            self._spent.append(NOTHING)
             self._calls.append(0)
         self._open.append((number, Counters.now(self._engine)))
 

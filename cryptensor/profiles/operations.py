@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
 from ..tensor import CrypTensor
-from .counters import Counters
+from .counters import NOTHING, Counters
 
 # Of a graph that a browser can still show; what comes later is left out.
 _MOST_NODES = 20_000
@@ -33,7 +33,7 @@ class OperationNode:
     inputs: tuple[str, ...]
     shape: tuple[int, ...]
     owner: int
-    cost: Counters = Counters()
+    cost: Counters = NOTHING
 
 
 class OperationRecorder(TorchDispatchMode):
@@ -83,7 +83,7 @@ class OperationRecorder(TorchDispatchMode):
         kind: str,
         inputs: tuple[str, ...],
         result: torch.Tensor | None,
-        cost: Counters = Counters(),  # noqa: B008  a tuple
+        cost: Counters = NOTHING,
     ) -> str:
         self._taken[name] += 1
         if self._taken[name] > 1:

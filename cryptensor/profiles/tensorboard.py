@@ -50,9 +50,7 @@ def _graph(operations: Iterable[OperationNode]) -> tuple[Any, Any]:
             attributes[name] = AttrValue(i=getattr(operation.cost, name))
         attributes["owner"] = AttrValue(i=operation.owner)
         inputs = list(operation.inputs)
-        nodes.append(
-            NodeDef(name=operation.name, op=operation.kind, input=inputs, attr=attributes)
-        )
+        nodes.append(NodeDef(name=operation.name, op=operation.kind, input=inputs, attr=attributes))
         lasted = round(1e6 * operation.cost.seconds)
         times.append(
             NodeExecStats(

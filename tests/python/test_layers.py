@@ -56,6 +56,8 @@ PYTHON_LAYERS = {
     "profiles": 5,
     "bench": 5,
     "example_programs": 5,
+    "inspection": 5,
+    "selftest": 5,
     "check": 5,
     "hosts": 5,
     "dealer": 5,
