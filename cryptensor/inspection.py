@@ -45,8 +45,9 @@ def describe(path: str | os.PathLike[str]) -> Description:
     """Reads a file of save(), of `cryptensor deal`, of a plan's save() or of make_certificates().
 
     Plain safetensors, which load_from_party() takes, are described by their header. Each is checked
-    as when it is used; nothing is changed, and what is secret in it stays out of the description.
-    Raises FileError or StoreError for a file that is damaged, or none of these.
+    as when it is used, and what is secret in it stays out of the description. A store gets its
+    .used file if it has none. Raises FileError or StoreError for a file that is damaged, or none of
+    these.
     """
     file = Path(path)
     try:

@@ -38,9 +38,8 @@ _EXTRAS = {
     "cli": ("rich", "typer"),
     "examples": ("sklearn",),
     "onnx": ("onnx",),
-    "plots": ("matplotlib",),
+    "plots": ("matplotlib", "pandas"),
     "serve": ("ray",),
-    "tables": ("pandas",),
     "tensorboard": ("tensorboard",),
     "transformers": ("transformers",),
 }

@@ -72,16 +72,20 @@ application.command()(deal)
 
 
 def main() -> None:
-    """Runs the command line. Exit status 1 and one line of text for an error of the library, or for
-    a package that is not installed."""
+    """Runs the command line.
+
+    Exit status 1 and one line of text for an error of the library or a package that is missing.
+    """
     try:
         application()
     except Error as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA_OF:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRA_OF:
             raise
-        extra = _EXTRA_OF[error.name.partition(".")[0]]
-        print(f"{error.name} is missing: pip install 'cryptensor[{extra}]'", file=sys.stderr)
+        print(
+            f"{package} is missing: pip install 'cryptensor[{_EXTRA_OF[package]}]'", file=sys.stderr
+        )
         sys.exit(1)

@@ -41,7 +41,8 @@ def _facts(title: str, facts: dict[str, Any]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title), show_header=False)
+    table = Table("", "", title=Text(title), show_header=False)
+    table.columns[1].overflow = "fold"
     for name, value in facts.items():
         table.add_row(name, _cell(value))
     return table
