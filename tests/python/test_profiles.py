@@ -147,7 +147,7 @@ def test_a_flame_shows_every_layer_and_no_value(found, tmp_path):
     assert (tmp_path / "flame.png").read_bytes().startswith(b"\x89PNG")
     found[0][0].flame(tmp_path / "flame.svg")
     text = (tmp_path / "flame.svg").read_text()
-    for label in ("rounds: ", "0.act 4", "bytes sent"):
+    for label in ("rounds: ", "0.act ReLU 4", "bytes sent"):
         assert f"<!-- {label}" in text, label
     assert str(SECRET) not in text
     with pytest.raises(ConfigError, match=r"flame\.xyz"):
