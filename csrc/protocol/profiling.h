@@ -4,7 +4,8 @@
 
 namespace cryptensor::protocol {
 
-// An event "cryptensor::<name>". In pairs, nested, on one thread. Costs next to nothing while no profiler runs.
+// An event "cryptensor::<name>". In pairs, nested, on one thread. Costs next to nothing while no
+// profiler runs.
 void begin_record(const char* name);
 void end_record();
 

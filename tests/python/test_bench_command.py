@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import cryptensor as ct
@@ -74,6 +75,7 @@ def test_bad_usage_is_status_2(arguments):
 
 def test_the_demonstration(monkeypatch):
     monkeypatch.setattr(example_program("digits"), "UCI_TEST_IMAGES", 10)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)  # of this very process
     done = run("demo", "--networks", "A", "--json")
     assert done.exit_code == 0, done.output
     (row,) = map(json.loads, done.stdout.splitlines())
