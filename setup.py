@@ -10,9 +10,12 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 BUILD = ROOT / "build" / "cmake"
+# What `cryptensor demo` and `cryptensor bench` run.
+EXAMPLES = ("digits.py", "networks.py", "private_inference.py")
 
 
 class CMakeBuild(build_ext):
@@ -50,7 +53,20 @@ class FreshBuild(build):
         super().run()
 
 
+class WithExamples(build_py):
+    """Puts some programs of examples/ into the package; a checkout is used as it is."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            folder = Path(self.build_lib) / "cryptensor" / "examples"
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in EXAMPLES:
+                shutil.copy2(ROOT / "examples" / name, folder / name)
+
+
 setup(
     ext_modules=[Extension("cryptensor._C", sources=[])],
     cmdclass={"build": FreshBuild, "build_ext": CMakeBuild},
+    cmdclass={"build_ext": CMakeBuild, "build_py": WithExamples},
 )

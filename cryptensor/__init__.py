@@ -30,6 +30,7 @@ from .offline import Plan, offline_step, store_status, trace
 from .policy import policy
 from .private import define_private_variable, masked, private_input, private_output
 from .profiler import reset_stats, stats
+from .profiles import LayerProfile, profile_layers
 from .seeding import seeded
 from .serving import serve
 from .session import init, rank, shutdown, world_size
@@ -44,6 +45,7 @@ __all__ = [
     "CheckReport",
     "CostReport",
     "CrypTensor",
+    "LayerProfile",
     "Mesh",
     "Network",
     "Plan",
@@ -70,6 +72,7 @@ __all__ = [
     "policy",
     "private_input",
     "private_output",
+    "profile_layers",
     "progress",
     "rank",
     "reset_stats",

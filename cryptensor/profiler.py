@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from . import _C
@@ -104,6 +104,13 @@ class Stats:
             "openings": [asdict(opening) for opening in self.openings],
         }
 
+    def to_dataframe(self) -> Any:
+        """A pandas.DataFrame of the counters: a row for each operation, its name as the index.
+
+        Raises ImportError without pandas.
+        """
+        return frame_of([asdict(row) for row in self.operations], OperationStats, "operation")
+
     def __repr__(self) -> str:
         rows = [_COLUMNS, *(row.cells() for row in self._rows())]
         widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
@@ -131,6 +138,16 @@ class Stats:
 
     def _total(self, name: str) -> Any:
         return sum(getattr(row, name) for row in self.operations)
+
+
+def frame_of(rows: list[dict[str, Any]], kind: type, index: str) -> Any:
+    """Rows of a dataclass as a pandas.DataFrame, with all its columns where there is no row."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError("to_dataframe() needs pandas: pip install pandas") from error
+    names = [field.name for field in fields(kind)]
+    return pandas.DataFrame(rows, columns=names).set_index(index)
 
 
 def stats() -> Stats:

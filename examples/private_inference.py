@@ -5,6 +5,8 @@ Party 0 owns a trained network, party 1 owns the images and alone learns the log
 third process makes the correlated randomness and sees neither. Prints what it costs and how far
 the private answers are from the plain ones.
 
+`cryptensor demo` runs this file.
+
     python examples/private_inference.py
     python examples/private_inference.py --networks C --seeds 5 --json results.jsonl
 """
@@ -17,6 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -265,18 +268,26 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def main() -> int:
-    options = arguments()
+def demonstrate(
+    names: Iterable[str], seeds: int, data: digits.Digits, timeout: float, console: Console
+) -> list[Result]:
+    """Trains and runs every network with every seed; progress goes to the console."""
     # Batches this small train slower on several threads than on one.
     torch.set_num_threads(1)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console, refresh_per_second=2) as progress:
+        return [
+            run(name, seed, data, timeout, progress)
+            for name in dict.fromkeys(names)
+            for seed in range(seeds)
+        ]
+
+
+def main() -> int:
+    options = arguments()
     console = Console()
     data = digits.load_mnist(options.mnist) if options.mnist else digits.load_uci()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    results = []
-    with Progress(*columns, TimeElapsedColumn(), console=console, refresh_per_second=2) as progress:
-        for name in dict.fromkeys(options.networks):
-            for seed in range(options.seeds):
-                results.append(run(name, seed, data, options.timeout, progress))
+    results = demonstrate(options.networks, options.seeds, data, options.timeout, console)
     console.print(table(results))
     if options.json:
         options.json.write_text("".join(json.dumps(asdict(r)) + "\n" for r in results))

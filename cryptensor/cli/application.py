@@ -11,14 +11,24 @@ from typing import Annotated
 import typer
 
 from ..errors import Error
+from .bench import bench
 from .cost import cost
 from .deal import deal
 from .dealer import dealer
+from .demo import demo
+from .inspect import inspect
 from .party import party
+from .selftest import selftest
 
+# pretty_exceptions_show_locals would print what a program holds, secrets perhaps.
 application = typer.Typer(
-    help="Secure multi-party computation on PyTorch tensors.", no_args_is_help=True
+    help="Secure multi-party computation on PyTorch tensors.",
+    epilog="Every command has --json. Exit status: 0 all went well, 1 an error or a failed check, "
+    "2 bad usage; `party` and `dealer` have more, see their --help.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
 )
+_EXTRA_OF = {"rich": "cli", "sklearn": "examples"}
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 application.command(context_settings={"allow_interspersed_args": False})(party)
@@ -52,15 +62,30 @@ def cert(
     )
 
 
+application.command()(demo)
+application.command()(selftest)
+application.command()(bench)
+application.command()(inspect)
 application.command()(cost)
 application.command()(dealer)
 application.command()(deal)
 
 
 def main() -> None:
-    """Runs the command line. Exit status 1 and one line of text for an error of the library."""
+    """Runs the command line.
+
+    Exit status 1 and one line of text for an error of the library or a package that is missing.
+    """
     try:
         application()
     except Error as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRA_OF:
+            raise
+        print(
+            f"{package} is missing: pip install 'cryptensor[{_EXTRA_OF[package]}]'", file=sys.stderr
+        )
         sys.exit(1)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -87,6 +88,25 @@ class CostReport:
         except ImportError as error:
             raise ImportError("dataframe() needs pandas: pip install 'cryptensor[data]'") from error
         return pandas.DataFrame([asdict(row) for row in self._rows()]).set_index("name")
+
+    def flame(self, path: str | os.PathLike[str]) -> None:
+        """Draws rounds and party 0's bytes as nested bars, one for each layer, as wide as its part.
+
+        path: a picture; its ending, such as .png, .svg or .pdf, chooses the format. Raises
+        ConfigError for another one, and ImportError without matplotlib.
+        """
+        from ..profiles.flame import Bar, draw
+
+        bars = [Bar("(all)", "", None, self.rounds, self.bytes)]
+        numbers: dict[str, int] = {}
+        for row in self.layers:
+            # What a module runs inside has a shorter path; the model itself has none.
+            parts = row.name.split(".") if row.name else []
+            above = [".".join(parts[:n]) for n in range(len(parts))]
+            inside = [numbers[path] for path in above if path in numbers and row.type]
+            numbers[row.name] = len(bars)
+            bars.append(Bar(row.name, row.type, max(inside, default=0), row.rounds, row.bytes))
+        draw(bars, path)
 
     def __str__(self) -> str:
         which = "a later" if self.repeated else "the first"

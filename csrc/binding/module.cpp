@@ -5,10 +5,12 @@
 
 #include "binding/binding.h"
 #include "binding/refusal.h"
+#include "core/buffer.h"
 #include "core/cpu.h"
 #include "core/errors.h"
 #include "crypto/certificate.h"
 #include "crypto/key.h"
+#include "crypto/prg.h"
 #include "net/decorators.h"
 #include "net/gloo_transport.h"
 #include "net/memory_transport.h"
@@ -129,6 +131,14 @@ void bind_transports(py::module_& m) {
     crypto::random_bytes(out.data(), n);
     return py::bytes(out);
   });
+  // For measuring: what is drawn, under a key of its own, is thrown away.
+  m.def(
+      "draw",
+      [](size_t bytes) {
+        Buffer buffer(bytes);
+        crypto::Prg(crypto::random_key()).fill(0, 0, buffer.data(), bytes);
+      },
+      py::arg("bytes"), release_gil());
   m.def("trace_transport", [](std::shared_ptr<Transport> inner) {
     return std::make_shared<TraceTransport>(std::move(inner));
   });

@@ -10,9 +10,12 @@
 #include <vector>
 
 #include "core/errors.h"
+#include "net/wait_observer.h"
 
 namespace cryptensor::net {
 namespace {
+
+std::atomic<const WaitObserver*> wait_observer{nullptr};
 
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
@@ -31,10 +34,31 @@ struct Subject {
   }
 };
 
+// Tells the observer, if there is one, while it lives.
+class Watched {
+ public:
+  explicit Watched(const Subject& subject)
+      : observer_(wait_observer.load(std::memory_order_acquire)) {
+    if (observer_ == nullptr) return;
+    observer_->begins(subject.sending                          ? "send"
+                      : subject.header.lane == kCorrectionLane ? "wait_for_dealer"
+                                                               : "wait");
+  }
+  ~Watched() {
+    if (observer_ != nullptr) observer_->ends();
+  }
+  Watched(const Watched&) = delete;
+  Watched& operator=(const Watched&) = delete;
+
+ private:
+  const WaitObserver* observer_;
+};
+
 // Runs what may block in the transport, adds the time to `wait_seconds` and turns the bare cause of
 // a failure into a sentence for the user.
 template <class Work>
 void blocking(const Subject& subject, double& wait_seconds, Work work) {
+  const Watched watched(subject);
   const Clock::time_point start = Clock::now();
   const auto account = [&] {
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
@@ -84,6 +108,10 @@ struct Lane {
 };
 
 }  // namespace
+
+void observe_waits(const WaitObserver& observer) {
+  wait_observer.store(&observer, std::memory_order_release);
+}
 
 struct Channel::State {
   std::shared_ptr<Transport> transport;

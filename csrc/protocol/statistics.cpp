@@ -2,6 +2,7 @@
 #include "protocol/statistics.h"
 
 #include "core/errors.h"
+#include "protocol/profiling.h"
 
 namespace cryptensor::protocol {
 
@@ -39,9 +40,11 @@ OperationScope::OperationScope(Statistics& statistics, const char* name) : stati
   statistics_.charge();
   statistics_.running_.emplace_back(name);
   ++statistics_.operations_[name].calls;
+  begin_record(name);
 }
 
 OperationScope::~OperationScope() {
+  end_record();
   statistics_.charge();
   statistics_.running_.pop_back();
 }
