@@ -19,13 +19,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from .. import session
+from .. import session, tensor
 from ..failure import Failure
 
 _CHUNK = 1 << 15
 _SEND_SECONDS = 0.05
 _MAX_FIGURES = 16
 _MAX_FIGURE_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The party waits for its first cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +45,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The end of a cell. work: what the session has counted so far; None: the cell closed it.
+    """The end of a cell.
 
-    computed: whether that changed during the cell.
+    work: what the party has done with secrets so far, in counts that are equal at parties in step;
+    None: the cell closed the session. computed: whether the cell did something with secrets.
     """
 
     failure: Failure | None
@@ -128,6 +134,22 @@ class _Stream(io.TextIOBase):
             self.send()
 
 
+class _CountedOperations(tensor.Operations):
+    """Counts every operation on a secret: many of them send nothing, and the engine counts none.
+
+    Yet where one party did it and another did not, their shares do not fit any more.
+    """
+
+    def __init__(self, operations: tensor.Operations) -> None:
+        super().__init__()
+        self._operations = operations
+        self.count = 0
+
+    def __getitem__(self, operation: Any) -> Callable[..., Any]:
+        self.count += 1
+        return self._operations[operation]
+
+
 class _Cells:
     """The variables of one party's cells, and the way back to the notebook."""
 
@@ -139,6 +161,7 @@ class _Cells:
         self._module = types.ModuleType("__main__")
         # Functions and classes of the cells can be pickled, as those of a program.
         sys.modules["__main__"] = self._module
+        self._operations = tensor.OPERATIONS = _CountedOperations(tensor.OPERATIONS)
         self._stream = sys.stdout = sys.stderr = _Stream(self.send)
 
     def send(self, message: object) -> None:
@@ -147,7 +170,7 @@ class _Cells:
 
     def run(self, name: str, source: str) -> None:
         """Runs a cell and sends what it shows, then its end."""
-        before, failure = _work(), None
+        before, failure = self._work(), None
         try:
             with self._interrupts.raised():
                 self._execute(name, source)
@@ -156,7 +179,7 @@ class _Cells:
             failure = Failure.of_exception(self._rank, f"party {self._rank}", _trimmed(error))
         self._stream.send()
         _close_figures()
-        after = _work()
+        after = self._work()
         self.send(Ended(failure, after, after != before))
 
     def _execute(self, name: str, source: str) -> None:
@@ -170,6 +193,14 @@ class _Cells:
             value = eval(compile(last, name, "eval"), self._module.__dict__)
             if value is not None and not source.rstrip().endswith(";"):
                 print(repr(value))
+
+    def _work(self) -> tuple | None:
+        """What was done in the session; None where there is none."""
+        if not session.is_active():
+            return None
+        engine: Any = session.current().engine
+        calls = (f"{row['operation']} {row['calls']}" for row in engine.stats())
+        return (self._operations.count, engine.reveals(), *calls)
 
     def _send_figures(self) -> None:
         pyplot: Any = sys.modules.get("matplotlib.pyplot")
@@ -190,18 +221,10 @@ def serve() -> None:
     os.environ["MPLBACKEND"] = "Agg"
     warnings.filterwarnings("ignore", ".*non-interactive.*cannot be shown", UserWarning)
     cells = _Cells(opened)
+    cells.send(Ready())
     opened.report = print  # ct.progress() of a cell
     while (cell := opened.receive()) is not None:
         cells.run(*cell)
-
-
-def _work() -> tuple | None:
-    """How often each operation was called, and reveal; None without a session."""
-    if not session.is_active():
-        return None
-    engine: Any = session.current().engine
-    rows = (f"{row['operation']} {row['calls']}" for row in engine.stats())
-    return (engine.reveals(), *rows)
 
 
 def _close_figures() -> None:

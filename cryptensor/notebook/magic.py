@@ -7,6 +7,7 @@ import atexit
 import time
 from typing import Any
 
+from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from IPython.display import display
@@ -18,14 +19,12 @@ from .parties import Outcome, Parties
 from .side_by_side import Transcript, bundle
 
 _UPDATE_SECONDS = 0.2
-_KEPT = "their variables are kept, though one may have gone further than another"
+# Importing torch takes its time where many processes do.
+_SETUP_SECONDS = 60.0
+_KEPT = "the variables are kept, though one party may have gone further than another"
 _OVER = (
-    "the session is over, since the parties were computing together and are out of step; the next "
-    "%%parties cell starts a new one, without the variables of this one"
-)
-_CLOSED = (
-    "the session is over; the next %%parties cell starts a new one, without the variables of "
-    "this one"
+    "the session is over, since its parties can no longer compute together; the next %%parties "
+    "cell starts a new one, without the variables of this one"
 )
 _OPTIONS = (
     "parties",
@@ -46,7 +45,9 @@ class PartiesMagic(Magics):
     """%%parties, for %load_ext cryptensor.notebook."""
 
     @magic_arguments()
-    @argument("number", nargs="?", type=int, help="Number of parties; 2 if there were none yet.")
+    @argument(
+        "parties", nargs="?", type=int, metavar="N", help="Number of parties; 2 at the beginning."
+    )
     @argument("--provider", choices=[name for name in PROVIDERS if name != "stored"])
     @argument("--transport", choices=TRANSPORTS)
     @argument("--network", choices=NETWORKS)
@@ -69,16 +70,15 @@ class PartiesMagic(Magics):
         Raises ConfigError for a bad setting, RemoteError for the first cause of a failure, and
         KeyboardInterrupt.
         """
-        options = vars(parse_argstring(self.parties, line))
-        restart = options.pop("restart")
-        number = options.pop("number")
-        given = {name: value for name, value in options.items() if value is not None}
-        if number is not None:
-            given["parties"] = number
         try:
+            options = vars(parse_argstring(self.parties, line))
+            restart = options.pop("restart")
+            given = {name: value for name, value in options.items() if value is not None}
             parties = _session(given, restart)
-        except ConfigError as error:
-            raise _shown(error, f"ConfigError: {error}") from None
+        except (ConfigError, UsageError) as error:
+            # IPython would let the cells below run on after a UsageError.
+            refusal = ConfigError(str(error))
+            raise _shown(refusal, f"ConfigError: {refusal}") from None
         view = _View(parties.settings.parties, live=hasattr(self.shell, "kernel"))
         outcome = parties.run(cell, view.transcripts, view.update)
         view.finish()
@@ -100,7 +100,7 @@ def _session(given: dict[str, Any], restart: bool) -> Parties:
     kept = {name: getattr(running, name) for name in _OPTIONS}
     chosen = {**kept, **given}
     chosen["transport"] = chosen_transport(chosen["transport"], None)
-    settings = Settings(**chosen)
+    settings = Settings(**chosen, setup_timeout=_SETUP_SECONDS)
     if _parties is not None and not restart and _parties.usable and settings == running:
         return _parties
     had_variables = _parties is not None and _parties.usable
@@ -119,13 +119,16 @@ class _View:
         self._live = live
         self._handle: Any = None
         self._updated = 0.0
+        self._shown = 0
 
     def update(self) -> None:
+        """Shows what is new, unless that was done a moment ago."""
         if self._live and time.monotonic() - self._updated > _UPDATE_SECONDS:
             self.finish()
 
     def finish(self) -> None:
-        if all(transcript.is_empty for transcript in self.transcripts):
+        additions = sum(transcript.additions for transcript in self.transcripts)
+        if additions == self._shown:
             return
         content = bundle(self.transcripts)
         if not self._live:
@@ -134,7 +137,7 @@ class _View:
             self._handle = display(content, raw=True, display_id=True)
         else:
             self._handle.update(content, raw=True)
-        self._updated = time.monotonic()
+        self._updated, self._shown = time.monotonic(), additions
 
 
 def _raise(outcome: Outcome) -> None:
@@ -147,7 +150,7 @@ def _raise(outcome: Outcome) -> None:
         error = remote_error(outcome.failures)
         raise _shown(error, f"{error}\n\n({_OVER})" if outcome.session_is_over else str(error))
     if outcome.session_is_over:
-        print(_CLOSED)
+        print(_OVER)
 
 
 def _shown(error: BaseException, text: str) -> BaseException:

@@ -47,6 +47,7 @@ class Parties:
         self.settings = settings
         self._processes: list[PartyProcess] = []
         self._cells = 0
+        self._ready: set[int] = set()
         work = memory_file(pickle.dumps((cells.serve, (), {})))
         try:
             self._store = rendezvous.serve_loopback_store()
@@ -64,21 +65,22 @@ class Parties:
         return bool(self._processes)
 
     def run(
-        self, source: str, transcripts: list[Transcript], on_change: Callable[[], None]
+        self, source: str, transcripts: list[Transcript], on_step: Callable[[], None]
     ) -> Outcome:
         """Runs a cell at all parties; what they show goes to their transcripts as it comes.
+        on_step is called many times a second.
 
         Ctrl-C interrupts the cell at all parties. Where one fails, the others have a second to end
         it. The session goes on unless the parties are, or could be, out of step: what a party has
         of a secret is worth nothing without the same step at the others. Then all processes end.
         """
         self._cells += 1
-        run = _Run(self._processes, transcripts)
+        run = _Run(self._processes, self._ready, transcripts)
         with run.stopped_by_interrupts():
             run.start(f"cell {self._cells}", source)
             while run.goes_on():
-                if run.collect():
-                    on_change()
+                run.collect()
+                on_step()
         outcome = run.outcome()
         if outcome.session_is_over:
             self.close()
@@ -102,13 +104,15 @@ class Parties:
 class _Run:
     """One cell under way."""
 
-    def __init__(self, processes: list[PartyProcess], transcripts: list[Transcript]) -> None:
+    def __init__(
+        self, processes: list[PartyProcess], ready: set[int], transcripts: list[Transcript]
+    ) -> None:
         self._processes = processes
+        self._ready = ready
         self._computing = [process for process in processes if not process.is_dealer]
         self._transcripts = transcripts
         self._ends: dict[int, cells.Ended] = {}
         self._failures: list[Failure] = []
-        self._changed = False
         self._interrupts = 0
         self._told_to_end = False
         self._deadline: float | None = None
@@ -122,9 +126,8 @@ class _Run:
     def goes_on(self) -> bool:
         return bool(self._running()) and not (self._told_to_end and self._is_late())
 
-    def collect(self) -> bool:
-        """Takes in what has come; True where a party showed something."""
-        self._changed = False
+    def collect(self) -> None:
+        """Takes in what has come, and waits a moment for it."""
         alive = [process for process in self._processes if not process.finished]
         wait([process.pipe for process in alive], _POLL_SECONDS)
         for process in alive:
@@ -135,7 +138,6 @@ class _Run:
             self._deadline = time.monotonic() + _GRACE_SECONDS
         if self._is_late() and not self._told_to_end:
             self._end_cell()
-        return self._changed
 
     def outcome(self) -> Outcome:
         whole = len(self._ends) == len(self._computing)
@@ -169,8 +171,10 @@ class _Run:
         self._told_to_end = True
         self._deadline = time.monotonic() + _GRACE_SECONDS
         for process in self._running():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGINT)
+            # One that is still starting ends with the session.
+            if process.party in self._ready:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGINT)
 
     def _is_late(self) -> bool:
         return self._deadline is not None and time.monotonic() > self._deadline
@@ -180,15 +184,16 @@ class _Run:
 
     def _take(self, party: int, message: object) -> None:
         transcript = self._transcripts[party]
-        if isinstance(message, cells.Text):
+        if isinstance(message, cells.Ready):
+            self._ready.add(party)
+        elif isinstance(message, cells.Text):
             transcript.add(message.text)
         elif isinstance(message, cells.Figure):
-            transcript.figures.append(message.png)
+            transcript.draw(message.png)
         elif isinstance(message, cells.Ended):
             self._ends[party] = message
             if message.failure is not None and not self._caused(message.failure):
                 self._failures.append(message.failure)
-        self._changed = True
 
     def _caused(self, failure: Failure) -> bool:
         return self._told_to_end and failure.kind == "KeyboardInterrupt"

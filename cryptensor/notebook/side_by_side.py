@@ -22,8 +22,14 @@ class Transcript:
         self._tail = ""
         self._left_out = 0
         self.figures: list[bytes] = []
+        self.additions = 0
+
+    def draw(self, png: bytes) -> None:
+        self.additions += 1
+        self.figures.append(png)
 
     def add(self, text: str) -> None:
+        self.additions += 1
         room = _KEPT - len(self._head)
         self._head += text[:room]
         tail = self._tail + text[room:]
@@ -36,10 +42,6 @@ class Transcript:
         # A progress bar goes back to the beginning of its line.
         lines = (self._head + gap + self._tail).replace("\r\n", "\n").split("\n")
         return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines).rstrip("\n")
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._head and not self.figures
 
 
 def bundle(transcripts: list[Transcript]) -> dict[str, str]:
