@@ -67,11 +67,11 @@ class _Interrupts:
 
     @contextmanager
     def raised(self) -> Iterator[None]:
-        self._pending, self._in_cell = False, True
+        self._in_cell = True
         try:
             yield
         finally:
-            self._in_cell = False
+            self._in_cell = self._pending = False
 
     @contextmanager
     def held(self) -> Iterator[None]:

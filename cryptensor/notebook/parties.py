@@ -68,19 +68,23 @@ class Parties:
         self, source: str, transcripts: list[Transcript], on_step: Callable[[], None]
     ) -> Outcome:
         """Runs a cell at all parties; what they show goes to their transcripts as it comes.
-        on_step is called many times a second.
 
+        on_step is called many times a second.
         Ctrl-C interrupts the cell at all parties. Where one fails, the others have a second to end
         it. The session goes on unless the parties are, or could be, out of step: what a party has
         of a secret is worth nothing without the same step at the others. Then all processes end.
         """
         self._cells += 1
         run = _Run(self._processes, self._ready, transcripts)
-        with run.stopped_by_interrupts():
-            run.start(f"cell {self._cells}", source)
-            while run.goes_on():
-                run.collect()
-                on_step()
+        try:
+            with run.stopped_by_interrupts():
+                run.start(f"cell {self._cells}", source)
+                while run.goes_on():
+                    run.collect()
+                    on_step()
+        except BaseException:
+            self.close()
+            raise
         outcome = run.outcome()
         if outcome.session_is_over:
             self.close()
@@ -89,16 +93,18 @@ class Parties:
     def close(self) -> None:
         """Ends all processes, in a bit more than a second at most."""
         processes, self._processes = self._processes, []
-        for process in processes:
-            # Who has ended already needs no word of it.
-            with contextlib.suppress(OSError):
-                process.pipe.send(None)
         deadline = time.monotonic() + _GRACE_SECONDS
-        while time.monotonic() < deadline and not all(p.finished for p in processes):
-            wait([p.pipe for p in processes if not p.finished], _POLL_SECONDS)
+        try:
             for process in processes:
-                process.collect(None)
-        stop(processes)
+                # Who has ended already needs no word of it.
+                with contextlib.suppress(OSError):
+                    process.pipe.send(None)
+            while time.monotonic() < deadline and not all(p.finished for p in processes):
+                wait([p.pipe for p in processes if not p.finished], _POLL_SECONDS)
+                for process in processes:
+                    process.collect(None)
+        finally:
+            stop(processes)
 
 
 class _Run:

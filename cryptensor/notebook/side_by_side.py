@@ -9,7 +9,7 @@ import itertools
 
 # Of one party's text, the beginning and the end.
 _KEPT = 10_000
-_WIDTH = 100
+_WIDTH = 140
 _LEAST_WIDTH = 20
 _SEPARATOR = " │ "
 
@@ -78,7 +78,7 @@ def _cell(party: int, transcript: Transcript) -> str:
         for png in transcript.figures
     )
     text = html.escape(transcript.text)
-    style = "white-space: pre-wrap; overflow-wrap: anywhere"
+    style = "white-space: pre; overflow-x: auto"
     return f'<div><b>party {party}</b><pre style="{style}">{text}</pre>{figures}</div>'
 
 

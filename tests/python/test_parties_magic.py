@@ -148,10 +148,10 @@ def test_a_progress_bar_shows_its_last_state():
 
 def test_long_lines_are_broken_and_columns_of_different_length_fit():
     left, right = Transcript(), Transcript()
-    left.add("a" * 60)
+    left.add("a" * 80)
     right.add("b\n\nc")
     rows = as_text([left, right]).splitlines()
-    assert rows[2].split(" │ ") == ["a" * 48, "b"]
+    assert rows[2].split(" │ ") == ["a" * 68, "b"]
     assert rows[4].split(" │ ")[1] == "c"
     left.add("<script>")
     assert "<script>" not in as_html([left, right])
