@@ -26,7 +26,7 @@ class Shown:
 
     def number(self, pattern: str) -> float:
         """The group of a pattern that stands somewhere in the text."""
-        found = re.search(pattern, self.text)
+        found = re.search(pattern, self.text, re.MULTILINE)
         assert found, f"{pattern} is not in:\n{self.text}"
         return float(found[1].replace(",", ""))
 
@@ -58,7 +58,9 @@ def two_hospitals(shown: Shown) -> None:
     together = shown.number(r"together, in secret: (\S+)%")
     plain = shown.number(r"plain: (\S+)%")
     assert together > 93 and abs(together - plain) <= 1
-    assert shown.number(r"difference of a score: (\S+)") < 0.1
+    assert shown.number(r"alone, in the clear: (\S+)%") < together - 3
+    # After 45 steps with momentum, of scores around 30.
+    assert shown.number(r"difference of a score: (\S+)") < 0.02 * shown.number(r" of (\d+\.\d)$")
     assert "owner=shared" in shown.text
     assert shown.figures == 1
 
@@ -72,7 +74,7 @@ def private_search(shown: Shown) -> None:
 
 def dealer_and_offline_phase(shown: Shown) -> None:
     assert "dealt to party 0: 0 bytes" in shown.text
-    assert shown.number(r"(\d+) bytes from a dealer, \d+ rounds") == 0
+    assert shown.number(r"(\S+) bytes from the store, 28 rounds") > 10_000
     assert shown.number(r"largest difference: (\S+)") < 1e-3
     assert "lots left: 0" in shown.text and "StoreError: " in shown.text
     assert shown.figures == 1
