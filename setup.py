@@ -67,6 +67,5 @@ class WithExamples(build_py):
 
 setup(
     ext_modules=[Extension("cryptensor._C", sources=[])],
-    cmdclass={"build": FreshBuild, "build_ext": CMakeBuild},
-    cmdclass={"build_ext": CMakeBuild, "build_py": WithExamples},
+    cmdclass={"build": FreshBuild, "build_ext": CMakeBuild, "build_py": WithExamples},
 )

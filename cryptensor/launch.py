@@ -76,7 +76,7 @@ def launch(
     )
     _check_dealer(dealer)
     _check_progress(on_progress)
-    work = _memory_file(_pickled(fn, args, kwargs))
+    work = memory_file(_pickled(fn, args, kwargs))
     processes: list[PartyProcess] = []
     try:
         meeting_store = rendezvous.serve_loopback_store()
@@ -262,7 +262,8 @@ def _check_dealer(dealer: str | None) -> None:
         )
 
 
-def _memory_file(content: bytes) -> int:
+def memory_file(content: bytes) -> int:
+    """A file that only this process and those that it starts can open; the caller closes it."""
     descriptor = os.memfd_create("cryptensor-work")
     with os.fdopen(os.dup(descriptor), "wb") as file:
         file.write(content)

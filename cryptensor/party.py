@@ -103,6 +103,7 @@ def _run(task: Task, pipe: Connection) -> None:
     if opened is None:
         return
     opened.report = lambda message: pipe.send(("progress", message))
+    opened.receive = pipe.recv
     # Written by the parent that started this process, in a file that only they have.
     fn, args, kwargs = pickle.loads(work)
     work.close()

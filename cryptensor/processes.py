@@ -21,6 +21,8 @@ from .party import BOOTSTRAP, Task
 _GRACE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 _TERMINATE_SECONDS = 0.3
+# Taken at a time from one process: who never stops sending must not keep the others waiting.
+_MAX_MESSAGES = 256
 
 Progress = Callable[[int, object], None]
 
@@ -59,11 +61,12 @@ class PartyProcess:
         return self._pipe
 
     def collect(self, on_progress: Progress | None) -> None:
-        """Takes in the messages that have come, and the process's end."""
+        """Takes in messages that have come, and the process's end."""
         try:
-            while not self.finished and self._pipe.poll():
-                kind, content = self._pipe.recv()
-                self._take(kind, content, on_progress)
+            for _ in range(_MAX_MESSAGES):
+                if self.finished or not self._pipe.poll():
+                    break
+                self._take(*self._pipe.recv(), on_progress)
         except (EOFError, OSError):
             self._await_end()
         if not self.finished and self._process.poll() is not None and not self._pipe.poll():

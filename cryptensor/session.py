@@ -26,14 +26,16 @@ from .openings import Openings
 class Session:
     """An engine, the settings that it was made with, and what has to live as long.
 
-    `report` takes progress messages on their way to whoever started the parties; `openings` sees
-    every reveal before it happens. `mesh` is the place of this process among several workers.
+    `report` takes progress messages on their way to whoever started the parties, and `receive`
+    waits for a message from there; `openings` sees every reveal before it happens. `mesh` is the
+    place of this process among several workers.
     `trace` has the frames of a seeded session, which is a test.
     """
 
     engine: _C.Engine
     config: Settings
     report: Callable[[object], None] = field(default=lambda message: None, repr=False)
+    receive: Callable[[], object] = field(default=lambda: None, repr=False)
     keep: tuple[Any, ...] = field(default=(), repr=False)
     openings: Openings = field(default_factory=Openings, repr=False)
     trace: _C.TraceTransport | None = field(default=None, repr=False)
