@@ -95,7 +95,9 @@ def class_numbers(estimator: Any, y: Any, classes: Any) -> torch.Tensor:
     check_classification_targets(y)
     estimator.classes_ = unique_labels(y) if classes is None else np.asarray(classes)
     _check_classes(estimator)
-    places = np.searchsorted(estimator.classes_, y)
+    places = np.searchsorted(estimator.classes_, y).clip(max=len(estimator.classes_) - 1)
+    if not np.array_equal(estimator.classes_[places], y):
+        raise ConfigError(f"y has labels that are not in classes, {estimator.classes_.tolist()}")
     if oracle.is_active():
         return oracle.entered(places)
     return torch.from_numpy(places)
@@ -103,10 +105,11 @@ def class_numbers(estimator: Any, y: Any, classes: Any) -> torch.Tensor:
 
 def _check_classes(estimator: Any) -> None:
     classes = estimator.classes_
-    if classes.ndim != 1 or len(classes) < 2 or not np.array_equal(classes, np.unique(classes)):
+    if classes.ndim == 1 and len(classes) == 1:
+        raise ConfigError(f"{type(estimator).__name__} needs two classes at least; y has one class")
+    if classes.ndim != 1 or not len(classes) or not np.array_equal(classes, np.unique(classes)):
         raise ConfigError(
-            f"classes is {classes.tolist()}; {type(estimator).__name__} needs at least two, "
-            "different and in ascending order, and a single class cannot be told from another"
+            f"classes is {classes.tolist()}; they must be different and in ascending order"
         )
 
 

@@ -47,7 +47,7 @@ class LogisticRegression(_Classifier):
         C: float = 1.0,
         *,
         fit_intercept: bool = True,
-        max_iter: int = 100,  # noqa: N803
+        max_iter: int = 100,
     ) -> None:
         self.C = C
         self.fit_intercept = fit_intercept
@@ -93,7 +93,7 @@ class LinearSVC(_Classifier):
         *,
         C: float = 1.0,
         fit_intercept: bool = True,
-        max_iter: int = 100,  # noqa: N803
+        max_iter: int = 100,
     ) -> None:
         self.C = C
         self.fit_intercept = fit_intercept

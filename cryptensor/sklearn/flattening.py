@@ -62,8 +62,8 @@ def flattened(trees: list[Tree], precision: int) -> Arrays:
     count = len(trees)
     if count * nodes * leaves > _MAX_PATHS:
         raise ConfigError(
-            f"the model has {count} trees of up to {nodes} nodes and {leaves} leaves; their product "
-            f"must be at most {_MAX_PATHS}: limit max_leaf_nodes or max_depth"
+            f"the model has {count} trees of up to {nodes} nodes and {leaves} leaves; their "
+            f"product must be at most {_MAX_PATHS}: limit max_leaf_nodes or max_depth"
         )
     features = np.zeros((count, nodes), dtype=np.int64)
     thresholds = np.zeros((count, nodes))

@@ -32,6 +32,7 @@ class _Regressor(MultiOutputMixin, RegressorMixin, LinearModel):
         design = Design(rows, self.fit_intercept, alpha)
         weights = minimised(design, lambda s: s - table, table.shape[1], 1.0, self.max_iter)
         self.coef_, self.intercept_ = design.original(weights)
+        self.n_iter_ = self.max_iter
         if targets.dim() == 1:
             self.coef_, self.intercept_ = self.coef_[0], self.intercept_[0]
         return self
@@ -48,7 +49,7 @@ class _Regressor(MultiOutputMixin, RegressorMixin, LinearModel):
 class LinearRegression(_Regressor):
     """Least squares by preconditioned steps: about 170 rounds for 30 features and 10 steps.
 
-    Attributes: coef_ (features,) or (targets, features), intercept_.
+    Attributes: coef_ (features,) or (targets, features), intercept_, n_iter_.
     The columns are brought to mean 0 and variance 1 first. Strongly correlated ones
     (eigenvalues of their correlations below 2^-10 / max_iter) get less weight than by
     scikit-learn, which changes coefficients more than predictions. Targets are best of the order of

@@ -28,7 +28,8 @@ class _Trees(SecretEstimator):
     _averages = False
 
     def _sums(self, X: Any) -> Any:  # noqa: N803
-        sums = self.forest_.sums(self._features(X))
+        rows = self._features(X)  # first: it says where a model was not fitted
+        sums = self.forest_.sums(rows)
         if self._averages:
             sums = sums / len(self.forest_.paths)
         return sums if self._start is None else sums + self._start
