@@ -44,7 +44,7 @@ class LogisticRegression(_Classifier):
 
     def __init__(
         self,
-        C: float = 1.0,
+        C: float = 1.0,  # noqa: N803  scikit-learn's name
         *,
         fit_intercept: bool = True,
         max_iter: int = 100,
@@ -91,7 +91,7 @@ class LinearSVC(_Classifier):
     def __init__(
         self,
         *,
-        C: float = 1.0,
+        C: float = 1.0,  # noqa: N803  scikit-learn's name
         fit_intercept: bool = True,
         max_iter: int = 100,
     ) -> None:

@@ -18,7 +18,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SecretEstimator):
 
     Squaring the covariance again and again, brought to trace 1 each time, leaves the projection on
     its strongest direction: after k of them what is weaker by a factor q has q^(2^k) left, where k
-    is `squarings`. The direction is then taken off. Signs are scikit-learn's: the largest entry is positive.
+    is `squarings`. The direction is then taken off. Signs are scikit-learn's: the largest entry is
+    positive.
 
     Attributes: components_ (n_components, features), mean_, explained_variance_,
     explained_variance_ratio_, n_components_, n_samples_. Directions with less than about 2^-10 of

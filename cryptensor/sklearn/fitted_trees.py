@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import UnsupportedOperation
 from .flattening import Tree, histogram_tree_of, tree_of
-from .trees import EXPONENTIAL, IDENTITY, PROBABILITY, SIGMOID, SOFTMAX
+from .trees import EXPONENTIAL, IDENTITY, PROBABILITY, SIGMOID, SOFTMAX, mean_shift
 
 
 class Parts(NamedTuple):
@@ -33,7 +33,8 @@ def parts_of(fitted: Any) -> Parts:
         return _boosted_parts(fitted, classifies)
     link = PROBABILITY if classifies else IDENTITY
     members = [fitted] if name.startswith("Decision") else fitted.estimators_
-    return Parts([tree_of(tree) for tree in members], np.zeros(0), link)
+    factor = mean_shift(len(members)) / len(members)
+    return Parts([tree_of(tree, factor) for tree in members], np.zeros(0), link)
 
 
 def _boosted_parts(fitted: Any, classifies: bool) -> Parts:

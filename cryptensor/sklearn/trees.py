@@ -31,8 +31,13 @@ class _Trees(SecretEstimator):
         rows = self._features(X)  # first: it says where a model was not fitted
         sums = self.forest_.sums(rows)
         if self._averages:
-            sums = sums / len(self.forest_.paths)
+            sums = sums / mean_shift(len(self.forest_.paths))
         return sums if self._start is None else sums + self._start
+
+
+def mean_shift(trees: int) -> int:
+    """A power of two, by which a division is exact; the owner has scaled the leaves by the rest."""
+    return 2 ** (trees - 1).bit_length()
 
 
 class _Regressor(RegressorMixin, _Trees):

@@ -28,8 +28,8 @@ PAIR = (IRIS[:100], KINDS[:100])
 REGRESSORS = {
     "tree": (tree.DecisionTreeRegressor(random_state=0), TARGETS, 1),
     "targets": (tree.DecisionTreeRegressor(max_depth=4), np.stack([TARGETS, -TARGETS], 1), 1),
-    "forest": (ensemble.RandomForestRegressor(7, max_depth=4, random_state=0), TARGETS, 2),
-    "extra trees": (ensemble.ExtraTreesRegressor(3, max_depth=5, random_state=0), TARGETS, 2),
+    "forest": (ensemble.RandomForestRegressor(7, max_depth=4, random_state=0), TARGETS, 3),
+    "extra trees": (ensemble.ExtraTreesRegressor(3, max_depth=5, random_state=0), TARGETS, 3),
     "boosted": (ensemble.GradientBoostingRegressor(n_estimators=6), TARGETS, 7),
     "from zero": (ensemble.GradientBoostingRegressor(n_estimators=3, init="zero"), TARGETS, 4),
     "histogram": (ensemble.HistGradientBoostingRegressor(max_iter=4), TARGETS, 5),
@@ -93,7 +93,7 @@ def test_between_parties(structure, parties):
     for values in ct.simulate(
         predicted, forest, ROWS[:20], structure, ["predict"], parties=parties
     ):
-        assert np.abs(values[0] - forest.predict(ROWS[:20])).max() <= 3 * UNIT
+        assert np.abs(values[0] - forest.predict(ROWS[:20])).max() <= 4 * UNIT
     boosted = CLASSIFIERS["boosted"][0].fit(IRIS, KINDS)
     calls = ["predict", "predict_proba"]
     for kinds, chances in ct.simulate(
@@ -136,7 +136,7 @@ def test_thresholds_are_exact_on_the_grid():
     assert got.tolist() == [0.0, 0.0, 1.0]
 
 
-# ---- what is refused ------------------------------------------------------------------------------
+# ---- what is refused ---------------------------------------------------------------------------
 
 
 def refused(fitted):
@@ -194,7 +194,7 @@ def test_structure_must_be_agreed():
         ct.simulate(disagree)
 
 
-# ---- trees grown on secrets -----------------------------------------------------------------------
+# ---- trees grown on secrets --------------------------------------------------------------------
 
 
 def grow(kind, rows, targets, options):
