@@ -195,7 +195,11 @@ def table_row(mine: dict, other: dict, peers: dict[str, dict]) -> dict:
     for name, found in peers.items():
         entry = found.get(mine["work"], {})
         row[f"{name} ms"] = 1e3 * entry["seconds"] if "seconds" in entry else ""
-    row |= {"rounds": mine["rounds"], "kB sent": mine["kB"], "our error": mine["error"]}
+    row |= {
+        "rounds": mine["rounds"],
+        "our kB": mine["kB"] + other["kB"],
+        "our error": mine["error"],
+    }
     for name, found in peers.items():
         row[f"{name} error"] = found.get(mine["work"], {}).get("difference", "")
     return row

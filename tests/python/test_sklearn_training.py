@@ -92,10 +92,10 @@ def test_logistic_regression_of_two_owners():
 
 def test_three_classes():
     with ct.sklearn.oracle():
-        model = ct.sklearn.LogisticRegression(max_iter=60).fit(IRIS, KINDS)
+        model = ct.sklearn.LogisticRegression(max_iter=100).fit(IRIS, KINDS)
         chances = model.predict_proba(IRIS)
-    expected = linear_model.LogisticRegression(tol=1e-8).fit(IRIS, KINDS)
-    assert np.abs(chances - expected.predict_proba(IRIS)).max() < 0.01
+    expected = linear_model.LogisticRegression(tol=1e-8, max_iter=1000).fit(IRIS, KINDS)
+    assert np.abs(chances - expected.predict_proba(IRIS)).max() < 2.0**-8
     with ct.sklearn.oracle():
         model = ct.sklearn.LinearSVC(max_iter=60).fit(IRIS, np.array(["a", "b", "c"])[KINDS])
         labels = model.predict(IRIS)
@@ -164,7 +164,7 @@ def test_scaling():
         back = scaler.inverse_transform(got)
     expected = preprocessing.StandardScaler().fit(rows)
     assert np.abs(got - expected.transform(rows)).max() < 0.01
-    assert np.abs(back - rows).max() < 0.01
+    assert (np.abs(back - rows).max(0) < 2.0**-10 * np.abs(rows).max(0)).all()
     assert (np.abs(scaler.scale_.reveal().numpy() / expected.scale_ - 1) < 0.01).all()
 
 
@@ -172,7 +172,11 @@ def test_scaling():
 
 FITTED = {
     "Ridge": (linear_model.Ridge().fit(ROWS, TARGETS), ROWS, "predict"),
-    "LogisticRegression": (linear_model.LogisticRegression().fit(IRIS, KINDS), IRIS, "predict"),
+    "LogisticRegression": (
+        linear_model.LogisticRegression(max_iter=1000).fit(IRIS, KINDS),
+        IRIS,
+        "predict",
+    ),
     "LinearSVC": (svm.LinearSVC().fit(CANCER, TUMOURS + 3), CANCER, "predict"),
     "KMeans": (cluster.KMeans(3, n_init=1).fit(IRIS), IRIS, "predict"),
     "PCA": (decomposition.PCA(2).fit(IRIS), IRIS, "transform"),
@@ -214,7 +218,9 @@ def quiet():
     """Training, prediction and metrics open nothing."""
     with ct.policy(max_reveals=0):
         secret, kinds = halves(IRIS, "rows"), ct.cryptensor(torch.from_numpy(KINDS % 2), src=0)
-        for model in (ct.sklearn.LogisticRegression(max_iter=2), ct.sklearn.KMeans(2, max_iter=1)):
+        # With a seed: without one the parties would agree on one, which is an opening.
+        means = ct.sklearn.KMeans(2, max_iter=1, random_state=0)
+        for model in (ct.sklearn.LogisticRegression(max_iter=2), means):
             model.fit(secret, kinds)
             score = model.score(secret, kinds)
         ct.sklearn.DecisionTreeClassifier(max_depth=1).fit(secret, kinds).predict_proba(secret)
@@ -227,8 +233,7 @@ def quiet():
 
 
 def test_nothing_is_opened():
-    # The common coin of k-means: a seed to which every party contributes.
-    assert ct.simulate(quiet, parties=2)[0] <= 1
+    assert ct.simulate(quiet) == [0, 0]
 
 
 def wrong_uses():
@@ -267,7 +272,8 @@ def test_a_bad_part_is_refused_everywhere():
 
     with pytest.raises(RemoteError) as caught:
         ct.simulate(spoilt)
-    assert len(caught.value.failures) == 2
+    kinds = {failure.kind for failure in caught.value.failures if failure.party in (0, 1)}
+    assert kinds == {"RangeError"}
 
 
 # ---- metrics ------------------------------------------------------------------------------------
