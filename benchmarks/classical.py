@@ -46,8 +46,7 @@ def secret_work(kind: str, given: dict[str, torch.Tensor]):
         module = workloads.module_of(
             kind.removeprefix("network "), {n: v.numpy() for n, v in model.items()}
         )
-        network = ct.encrypt(module, src=0)
-        return x, network
+        return x, ct.encrypt(module.float(), src=0)
     if kind == "training":
         y = ct.cryptensor(given["y"], src=1)
         return x, lambda x: ct.sklearn.LinearRegression().fit(x, y.clone()).coef_

@@ -31,8 +31,8 @@ class StandardScaler(OneToOneFeatureMixin, TransformerMixin, SecretEstimator):
     """Columns with mean 0 and variance 1; a constant column becomes 0, to 2^-6.
 
     Attributes: mean_, var_, scale_ (None where with_mean or with_std is False), n_samples_seen_.
-    Columns whose standard deviation is below 2^-10 count as constant. The scale of a column is right
-    to 2^-16 times its standard deviation, relatively.
+    Columns whose standard deviation is below 2^-10 count as constant. The relative error of a scale
+    is about 2^-16 times the standard deviation.
     Cost of fit: about 40 rounds. Of transform: 2 rounds.
     """
 
