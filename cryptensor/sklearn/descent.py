@@ -68,7 +68,7 @@ def minimised(
 
     residual: derivative of each row's loss by its scores, both of shape (rows, targets).
     curvature: an upper bound of the second derivative.
-    Cost: about 4 log2(columns) + 60 rounds, and 6 rounds a step besides those of `residual`.
+    Cost: about 110 rounds, and 6 rounds a step besides those of `residual`.
     """
     columns, turned = design.columns, design.columns.t()
     size = columns.shape[1]

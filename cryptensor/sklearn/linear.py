@@ -38,7 +38,7 @@ class _Regressor(MultiOutputMixin, RegressorMixin, LinearModel):
         return self
 
     def predict(self, X: Any) -> Any:  # noqa: N803
-        """The secret targets. Cost: 2 rounds, of which the truncation may be left to who comes."""
+        """The secret targets. Cost: 2 rounds."""
         return self._given(self._scores(X))
 
     def score(self, X: Any, y: Any) -> Any:  # noqa: N803
@@ -47,7 +47,7 @@ class _Regressor(MultiOutputMixin, RegressorMixin, LinearModel):
 
 
 class LinearRegression(_Regressor):
-    """Least squares by preconditioned steps: about 170 rounds for 30 features and 10 steps.
+    """Least squares by preconditioned steps: about 190 rounds for 30 features and 10 steps.
 
     Attributes: coef_ (features,) or (targets, features), intercept_, n_iter_.
     The columns are brought to mean 0 and variance 1 first. Strongly correlated ones

@@ -104,7 +104,7 @@ class DecisionTreeRegressor(_Grown, _Regressor):
     Gains are right to a relative 2^-11, so that nearly equal splits may be chosen otherwise than by
     scikit-learn. Sums of targets must stay below 2^15.
 
-    Attributes: forest_. Cost of fit: about 45 rounds a level, and those of the thresholds: a sort
+    Attributes: forest_. Cost of fit: about 80 rounds a level, and those of the thresholds: a sort
     of the column, or two maxima.
     """
 
