@@ -48,7 +48,7 @@ def secret_work(kind: str, given: dict[str, torch.Tensor]):
         )
         return x, ct.encrypt(module.float(), src=0)
     if kind == "training":
-        y = ct.cryptensor(given["y"], src=1)
+        y = ct.cryptensor(given["targets"], src=1)
         return x, lambda x: ct.sklearn.LinearRegression().fit(x, y.clone()).coef_
     if kind == "forest":
         from cryptensor.sklearn.forest import Forest

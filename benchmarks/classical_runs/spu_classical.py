@@ -18,10 +18,10 @@ works.NETWORKS.update(workloads.NETWORKS)
 serving._NAMES.update({work.name: work for work in workloads.WORKS})
 
 
-def training(x, y):
+def training(x, targets):
     """Steps of gradient descent, which suits columns of variance 1; matrices only."""
-    rows = len(y)
-    x, y = jnp.concatenate([x, jnp.ones((rows, 1))], 1), y.reshape(rows, 1)
+    rows = len(x)
+    x, y = jnp.concatenate([x, jnp.ones((rows, 1))], 1), targets.reshape(rows, 1)
     weights = jnp.zeros((x.shape[1], 1))
     for _ in range(workloads.TRAINING_STEPS):
         weights = weights - x.T @ (x @ weights - y) * (0.7 / rows)

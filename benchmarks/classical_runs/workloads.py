@@ -32,7 +32,7 @@ NETWORKS = {
 
 @dataclass(frozen=True)
 class Work:
-    """`kind` is what a system looks up. "x" and "y" of `arrays` belong to one party, what begins
+    """`kind` is what a system looks up. "x" and "targets" of `arrays` belong to one party, what begins
     with "train" to the trainer of a model in the clear, the rest to the other party.
     """
 
@@ -92,12 +92,12 @@ def _linear(features: int) -> Work:
 def _training(features: int) -> Work:
     def arrays() -> Arrays:
         rows, targets = _regression(features)
-        return {"x": rows, "y": targets}
+        return {"x": rows, "targets": targets}
 
     def plain(given: Arrays) -> np.ndarray:
         from sklearn.linear_model import LinearRegression
 
-        return LinearRegression().fit(given["x"], given["y"]).coef_
+        return LinearRegression().fit(given["x"], given["targets"]).coef_
 
     name = f"training of it, {TRAINING_ROWS} x {features}"
     return Work(name, "training", arrays, plain)
