@@ -11,6 +11,9 @@ def infer(model, images):                     # runs at every party
 results = ct.launch(infer, model, images, parties=2)
 """
 
+import importlib as _importlib
+from typing import Any as _Any
+
 import torch as _torch  # noqa: F401  _C links against libraries that torch loads
 
 from . import aten, errors, functions  # noqa: F401  they fill the tables of CrypTensor
@@ -37,6 +40,13 @@ from .session import init, rank, shutdown, world_size
 from .tensor import CrypTensor
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> _Any:
+    if name == "sklearn":  # imports scikit-learn, which takes its time and may be missing
+        return _importlib.import_module(".sklearn", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 for _function in (cryptensor, decrypt, encrypt, load, load_from_party, manual_seed, save):
     _uncompiled(_function)
