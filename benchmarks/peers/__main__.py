@@ -183,33 +183,35 @@ class Field:
             one.stop()
 
 
-def measure(names: list[str], chosen: list[works.Work], repetitions: int) -> dict:
-    environments.FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=environments.FOLDER) as folder:
-        field = Field(names, Path(folder))
-        rows = []
-        try:
-            for work in chosen:
-                measured = field.run(work, repetitions)
-                rows.append({"work": work.name, "systems": measured})
-                print(
-                    work.name, {n: r.get("seconds", r.get("problem")) for n, r in measured.items()}
-                )
-        finally:
-            field.stop()
-    return {
+def measure(names: list[str], chosen: list[works.Work], repetitions: int, file: Path) -> None:
+    """Writes what is measured so far to the file after each work."""
+    recipes = environments.RECIPES
+    results = {
         "when": time.strftime("%Y-%m-%d"),
         "machine": f"{os.cpu_count()} cores, {processor()}, {platform.system()}",
         "titles": {name: SYSTEMS[name].title for name in names},
-        "versions": {
-            SYSTEMS[n].title: r.title
-            for n in names
-            for k, r in environments.RECIPES.items()
-            if SYSTEMS[n].environment == k
-        },
-        "missing": {SYSTEMS[name].title: reason for name, reason in field.missing.items()},
-        "rows": rows,
+        "versions": [r.title for k, r in recipes.items() if k in _environments(names)],
+        "missing": {},
+        "rows": [],
     }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    environments.FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=environments.FOLDER) as folder:
+        field = Field(names, Path(folder))
+        try:
+            for work in chosen:
+                measured = field.run(work, repetitions)
+                results["missing"] = {SYSTEMS[n].title: why for n, why in field.missing.items()}
+                results["rows"].append({"work": work.name, "systems": measured})
+                file.write_text(json.dumps(results, indent=1))
+                seconds = {n: r.get("seconds", r.get("problem")) for n, r in measured.items()}
+                print(work.name, seconds, flush=True)
+        finally:
+            field.stop()
+
+
+def _environments(names: list[str]) -> set[str | None]:
+    return {SYSTEMS[name].environment for name in names}
 
 
 def processor() -> str:
@@ -234,9 +236,7 @@ def main() -> None:
             for work in works.WORKS
             if not options.only or any(text in work.name for text in options.only)
         ]
-        results = measure(options.systems, chosen, options.repetitions)
-        options.out.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(results, indent=1))
+        measure(options.systems, chosen, options.repetitions, file)
     print(page.write(json.loads(file.read_text()), options.out))
 
 

@@ -42,7 +42,7 @@ NOTES = """
 
 
 def write(results: dict, folder: Path) -> Path:
-    """folder/index.md with plots beside it. `results` is what __main__.measure returns."""
+    """folder/index.md with plots beside it. `results` is what __main__.measure writes."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = [
         "# cryptensor and its peers",
@@ -76,11 +76,7 @@ def value(row: dict, name: str, measure: str) -> float | None:
 
 
 def _versions(results: dict) -> str:
-    return (
-        "Measured: "
-        + ", ".join(results["versions"].get(title, title) for title in results["titles"].values())
-        + "."
-    )
+    return f"The peers: {', '.join(results['versions'])}."
 
 
 def _better(results: dict) -> str:

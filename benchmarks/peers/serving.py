@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import works
 
-DEADLINE = 900.0  # seconds for any one answer
+DEADLINE = 180.0  # seconds for any one answer
 GRACE = 5.0  # and for the other parties' once one has failed
 _NAMES = {work.name: work for work in works.WORKS}
 

@@ -64,7 +64,7 @@ KINDS = {
     "relu": jax.nn.relu,
     "sigmoid": jax.nn.sigmoid,
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
-    "exp": jnp.exp,
+    "exp": lambda x: jnp.exp(x),
     "x > 0": lambda x: x > 0,
     "max": lambda x: x.max(1),
     "argmax": lambda x: x.argmax(1),

@@ -7,6 +7,7 @@ It needs no dealer and counts nothing itself.
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
 from collections import OrderedDict
 
@@ -70,7 +71,11 @@ def serve_player(index, hosts):
         intra_op_parallelism_threads=1, inter_op_parallelism_threads=1
     )
     cluster = tf.train.ClusterSpec({"tfe": hosts})
-    tf.distribute.Server(cluster, job_name="tfe", task_index=index, config=settings).join()
+    # A server that nobody waits for would outlive the program.
+    server = tf.distribute.Server(cluster, job_name="tfe", task_index=index, config=settings)
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    del server
+    os._exit(0)
 
 
 def open_party(rank, ports):

@@ -79,7 +79,7 @@ def _kind(value: Any, row: int) -> str:
 
 
 def _is_missing(value: Any) -> bool:
-    if value is None or value in ("", b""):
+    if value is None or (isinstance(value, (str, bytes)) and not value):
         return True
     try:
         return bool(value != value)  # NaN and NaT
