@@ -22,7 +22,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: build demo test cpp-tests bench lint format sanitize fuzz constant-time soak nightly clean distclean
+.PHONY: build demo test cpp-tests bench peers lint format sanitize fuzz constant-time soak nightly clean distclean
 
 build: $(INSTALLED)
 	@cmake --build $(CMAKE_DIR)
@@ -54,6 +54,10 @@ bench: build
 	@cmake --build $(CMAKE_DIR) --target benchmarks
 	@set -e; for program in $(CMAKE_DIR)/benchmarks/csrc/*_benchmark; do $$program $(BENCH_ARGS); done
 	@set -e; for script in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python $$script; done
+
+# The same works by the peers, each in an environment of its own: the page is in build/peers/page.
+peers: build
+	$(BIN)/python benchmarks/peers $(PEERS_ARGS)
 
 lint: $(STAMPS)/lint
 	$(BIN)/ruff check .

@@ -219,3 +219,16 @@ def test_a_join_refuses_at_all_parties():
         assert type(owner) is type(other)
         assert "party 0 could not give its table" in str(other)
     assert all(isinstance(e, ConfigError) for e in errors(LEFT, hidden="yes"))
+
+
+@pytest.mark.parametrize("word", [0, 1])
+def test_both_words_of_a_hash_count(monkeypatch, word):
+    """Identifiers that share one of the two words do not match."""
+
+    def words(identifiers):
+        made = torch.ones(2, len(identifiers), dtype=torch.int64)
+        made[word] = torch.tensor([2**29 + int(identifier) for identifier in identifiers])
+        return made
+
+    monkeypatch.setattr(pairing, "_words", words)
+    assert joined(hidden=True)[2] == [1, 0, 1, 0]
