@@ -22,7 +22,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: build demo test cpp-tests bench lint format sanitize fuzz constant-time soak nightly types docs clean distclean
+.PHONY: build demo test cpp-tests bench peers lint format sanitize fuzz constant-time soak nightly types docs clean distclean
 
 build: $(INSTALLED)
 	@cmake --build $(CMAKE_DIR)
@@ -64,6 +64,10 @@ docs: $(INSTALLED)
 types: $(STAMPS)/lint $(INSTALLED)
 	$(BIN)/python -m mypy
 	$(BIN)/python -c 'import sys, torch; from mypy.stubtest import main; sys.argv[1:] = ["cryptensor._C"]; main()'
+
+# The same works by the peers, each in an environment of its own: the page is in build/peers/page.
+peers: build
+	$(BIN)/python benchmarks/peers $(PEERS_ARGS)
 
 lint: types
 	$(BIN)/ruff check .

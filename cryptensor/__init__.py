@@ -25,6 +25,7 @@ from .cost import CostReport, Network, cost
 from .data import cryptensor, share
 from .graph import optimize
 from .io import load, load_from_party, save
+from .joining import Joined, intersect, join
 from .launch import launch, progress, simulate
 from .layout import Mesh, init_mesh, mesh
 from .links import make_certificates
@@ -37,6 +38,7 @@ from .profiles import LayerProfile, profile_layers
 from .seeding import seeded
 from .serving import serve
 from .session import init, rank, shutdown, world_size
+from .tables import load_table
 from .tensor import CrypTensor
 
 __version__ = "0.1.0"
@@ -55,6 +57,7 @@ __all__ = [
     "CheckReport",
     "CostReport",
     "CrypTensor",
+    "Joined",
     "LayerProfile",
     "Mesh",
     "Network",
@@ -70,9 +73,12 @@ __all__ = [
     "errors",
     "init",
     "init_mesh",
+    "intersect",
+    "join",
     "launch",
     "load",
     "load_from_party",
+    "load_table",
     "make_certificates",
     "manual_seed",
     "masked",

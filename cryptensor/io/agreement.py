@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What goes wrong at one party's disk becomes a named error at all parties.
+"""What goes wrong in one party's files or tables becomes a named error at all parties.
 
 Each party brings its outcome and a few public bytes of fixed length; all of them see all of it.
 """
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from ..errors import ConfigError, FileError, ProtocolError, ShapeError
+from ..errors import ConfigError, FileError, ProtocolError, RangeError, ShapeError
 
 Result = TypeVar("Result")
 
@@ -21,9 +21,12 @@ _CALLS = {
     "the end of ct.save()": "write its file",
     "ct.load()": "load its file",
     "ct.load_from_party()": "load the plain file",
+    "ct.load_table()": "read its table",
+    "ct.intersect()": "give its identifiers",
+    "ct.join()": "give its table",
 }
 _NAMES = list(_CALLS)
-_CLASSES: tuple[type[Exception], ...] = (ConfigError, FileError, ShapeError)
+_CLASSES: tuple[type[Exception], ...] = (ConfigError, FileError, ShapeError, RangeError)
 _UNEXPECTED = len(_CLASSES) + 1
 # Of one length for all calls, so that parties at different calls find out which.
 _LINE_BYTES = 48
@@ -58,7 +61,7 @@ def agree(engine: Any, call: str, error: Exception | None, line: bytes = b"") ->
             raise error
     for party, (code, at, *theirs) in enumerate(table):
         if not 0 <= code <= _UNEXPECTED or not 0 <= at < len(_NAMES) or not _are_bytes(theirs):
-            raise ProtocolError(f"party {party} sent no outcome of a file operation")
+            raise ProtocolError(f"party {party} sent no outcome of its local work")
         if code:
             raised = FileError if code == _UNEXPECTED else _CLASSES[code - 1]
             what = _CALLS[_NAMES[at]]

@@ -66,8 +66,10 @@ PYTHON_LAYERS = {
     "notebook": 5,
     "offline": 5,
     "sklearn": 5,
+    "tables": 5,
     "crypten": 5,
     "cli": 6,
+    "joining": 6,
     "__init__": 7,  # the package itself: `import cryptensor` inside it is an upward import
     "__main__": 7,
 }

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+"""Rows of two owners brought together by an identifier: private set intersection and joins."""
+
+from .intersection import intersect
+from .pairing import Joined, join
+
+__all__ = ["Joined", "intersect", "join"]
