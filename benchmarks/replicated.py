@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 import networks
 
 ELEMENTS, SIDE = 100_000, 1024
+PROCESSES = "3 processes on one host with the dealer, one thread each"
 BAR_MS = {"ReLU of 10^5": 60.0, "matmul 1024": 350.0, "network B": 80.0}
 
 
@@ -79,7 +80,7 @@ def main() -> None:
             most = {key: max(row[key] for row in of_parties) for key in of_parties[0]}
             bar = BAR_MS.get(most["work"], "") if engine == "replicated" else ""
             rows.append({**most, "engine": engine, "bar ms": bar})
-    report.show("Replicated and additive", rows, options.json)
+    report.show("Replicated and additive", rows, options.json, parties=PROCESSES)
 
 
 if __name__ == "__main__":

@@ -60,10 +60,11 @@ def settings() -> dict:
     }
 
 
-def show(title: str, rows: list[dict], json_file: Path | None) -> None:
-    """Prints the rows as a table; `json_file` gets one line for each, with the settings."""
+def show(title: str, rows: list[dict], json_file: Path | None, **others: str) -> None:
+    """Prints the rows as a table; `json_file` gets one line for each, with the settings, of which
+    `others` are not the usual ones."""
     console = Console()
-    here = settings()
+    here = {**settings(), **others}
     table = Table(title=title, caption=", ".join(f"{k}: {v}" for k, v in here.items()))
     for name in rows[0]:
         table.add_column(name, justify="right" if name != "work" else "left")
