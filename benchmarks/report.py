@@ -26,9 +26,10 @@ def arguments(description: str, **options: int) -> argparse.Namespace:
     return parser(description, **options).parse_args()
 
 
-def show(title: str, rows: list[dict], json_file: Path | None) -> None:
-    """Prints the rows as a table; `json_file` gets one line for each, with the settings."""
-    Console().print(table(title, rows))
+def show(title: str, rows: list[dict], json_file: Path | None, **others: str) -> None:
+    """Prints the rows as a table; `json_file` gets one line for each, with the settings, of which
+    `others` are not the usual ones."""
+    Console().print(table(title, rows, others))
     if json_file is not None:
         with json_file.open("a") as file:
-            file.write(json_lines(title, rows))
+            file.write(json_lines(title, rows, others))

@@ -6,10 +6,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields
 
+from . import _C
 from .address import parse_address
 from .errors import ConfigError
 
-PROVIDERS = ("third_party", "first_party", "stored")
+ENGINES: tuple[str, ...] = _C.ENGINES
+REPLICATED = "replicated"
+REPLICATED_PARTIES = 3
+PROVIDERS = ("third_party", "first_party", "stored", "none")
 NETWORKS = ("lan", "wan")
 TRANSPORTS = ("auto", "gloo", "shared_memory")
 TRUNCATIONS = ("default", "local", "one_bit", "interactive", "exact")
@@ -31,7 +35,8 @@ class Settings:
     workers: processes of each party; worker w of every party and a dealer form a group.
     provider: who makes the correlated randomness. "third_party" is a process of its own,
       "first_party" are the parties themselves, which then could read every secret: simulation only.
-      "stored": nobody while the session runs, it was dealt before.
+      "stored": nobody while the session runs, it was dealt before. "none": with the engine
+      "replicated" only, which has no other and takes the default for it.
     timeout: seconds to wait for a peer in the middle of an operation.
     precision: fraction bits of an encoded number.
     truncation: how a product goes back to `precision` fraction bits.
@@ -51,6 +56,9 @@ class Settings:
     store: of the provider "stored": a folder of `cryptensor deal`, or this party's file of one.
     records: notes which correlations are taken, see trace(); with "first_party" only.
     seed: of a test whose transcripts repeat, see seeding.py; None: true randomness.
+    engine: the protocols. "additive": any number of parties, and a dealer; secrets stay hidden
+      from all parties but one that put together what they have. "replicated": three parties, no
+      dealer; no two of them may do so.
     """
 
     parties: int = 2
@@ -70,15 +78,22 @@ class Settings:
     records: bool = False
     seed: int | None = None
     transport: str = "auto"
+    engine: str = "additive"
 
     def __post_init__(self) -> None:
         check_integer("parties", self.parties, 2, MAX_PARTIES)
         check_integer("workers", self.workers, 1, MAX_WORKERS)
+        _check_choice("engine", self.engine, ENGINES)
         _check_choice("provider", self.provider, PROVIDERS)
+        if self.engine == REPLICATED:
+            self._check_replicated()
+        elif self.provider == "none":
+            raise _refusal("provider", "none", _names(PROVIDERS[:-1]) + " with this engine")
         check_seconds("timeout", self.timeout)
         check_integer("precision", self.precision, MIN_PRECISION, MAX_PRECISION)
         _check_choice("truncation", self.truncation, TRUNCATIONS)
-        if self.parties > 2 and self.truncation in TWO_PARTY_TRUNCATIONS:
+        two_share = self.parties == 2 or self.engine == REPLICATED
+        if not two_share and self.truncation in TWO_PARTY_TRUNCATIONS:
             raise _refusal(
                 "truncation", self.truncation, "'interactive' or 'exact' for 3 or more parties"
             )
@@ -108,6 +123,18 @@ class Settings:
             allowed = "a path with provider 'stored', and None with any other"
             raise _refusal("store", self.store, allowed)
 
+    def _check_replicated(self) -> None:
+        if self.parties != REPLICATED_PARTIES:
+            raise _refusal("parties", self.parties, "3 with engine 'replicated'")
+        for name in ("dealer", "store", "seed"):
+            if getattr(self, name) is not None:
+                raise _refusal(name, getattr(self, name), "None with engine 'replicated'")
+        if self.records:
+            raise _refusal("records", True, "False with engine 'replicated', which takes none")
+        if self.provider not in ("third_party", "none"):
+            raise _refusal("provider", self.provider, "left out with engine 'replicated'")
+        object.__setattr__(self, "provider", "none")
+
     @property
     def ranks(self) -> int:
         """Processes (or threads) of one group: the parties, and the dealer where it is apart."""
@@ -120,7 +147,7 @@ class Settings:
 
     def agreement(self) -> dict[str, object]:
         """The settings that must be equal at all ranks."""
-        shared = {"parties", "workers", "provider", "precision", "truncation", "checked"}
+        shared = {"parties", "workers", "engine", "provider", "precision", "truncation", "checked"}
         shared |= {"network", "transport"}
         agreed = {f.name: getattr(self, f.name) for f in fields(self) if f.name in shared}
         return {**agreed, "encrypted": self.certificates is not None}
@@ -136,6 +163,13 @@ def chosen_transport(transport: str, certificates: str | None) -> str:
     if wish not in TRANSPORTS:
         raise _refusal("the environment variable CRYPTENSOR_TRANSPORT", wish, _names(TRANSPORTS))
     return wish if transport == "auto" and certificates is None else transport
+
+
+def party_count(parties: int | None, engine: str) -> int:
+    """The number of parties; None: as many as the engine has, or else two."""
+    if parties is not None:
+        return parties
+    return REPLICATED_PARTIES if engine == REPLICATED else 2
 
 
 def _refusal(name: str, value: object, allowed: str) -> ConfigError:

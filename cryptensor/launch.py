@@ -11,7 +11,7 @@ from typing import Any
 
 from . import _C, rendezvous, seeding, session
 from .address import parse_address
-from .config import Settings, chosen_transport
+from .config import Settings, chosen_transport, party_count
 from .errors import ConfigError, SecretLeakError
 from .failure import Failure, remote_error
 from .pickling import dumps
@@ -21,8 +21,9 @@ from .processes import PartyProcess, Progress, stop, watch
 def launch(
     fn: Callable[..., Any],
     *args: Any,
-    parties: int = 2,
+    parties: int | None = None,
     workers: int = 1,
+    engine: str = "additive",
     provider: str = "third_party",
     timeout: float = 30.0,
     precision: int = 16,
@@ -41,6 +42,7 @@ def launch(
 ) -> list[Any]:
     """Calls fn(*args, **kwargs) in one process per party and returns the results by party.
 
+    There are two parties unless `parties` says otherwise, and three with engine="replicated".
     The processes are fresh interpreters that talk through shared memory; the third-party dealer is
     one process more. transport="gloo" (or CRYPTENSOR_TRANSPORT) uses the loopback interface
     instead. fn, its arguments and its results may be anything that cloudpickle takes, closures
@@ -50,14 +52,16 @@ def launch(
     (`cryptensor dealer`); then none is started. With more than one of `workers` there are as
     many processes of each party, fn finds its place by ct.mesh(), and the result of a party is the
     list of its workers' results. With provider="stored", `store` is the folder of
-    `cryptensor deal` (see trace()), and no process deals.
+    `cryptensor deal` (see trace()), and no process deals. engine="replicated" is three parties
+    without a dealer, of which no two may put together what they have.
 
     Raises ConfigError for a bad setting or what cannot be pickled, and RemoteError when a party
     raises or dies: its `party`, `kind`, `message` and `remote_traceback` tell of the first cause,
     `failures` of all. All processes have ended when launch returns or raises, Ctrl-C included.
     """
     settings = Settings(
-        parties=parties,
+        parties=party_count(parties, engine),
+        engine=engine,
         workers=workers,
         provider=provider,
         timeout=timeout,
@@ -80,7 +84,7 @@ def launch(
     processes: list[PartyProcess] = []
     try:
         meeting_store = rendezvous.serve_loopback_store()
-        for rank in range(settings.processes if dealer is None else parties):
+        for rank in range(settings.processes if dealer is None else settings.parties):
             processes.append(PartyProcess(rank, settings, meeting_store.port, work))
         failures = watch(processes, on_progress)
         computing = [process for process in processes if not process.is_dealer]
@@ -99,7 +103,8 @@ def launch(
 def simulate(
     fn: Callable[..., Any],
     *args: Any,
-    parties: int = 2,
+    parties: int | None = None,
+    engine: str = "additive",
     provider: str = "third_party",
     timeout: float = 30.0,
     precision: int = 16,
@@ -115,7 +120,8 @@ def simulate(
     Every party gets a deep copy of the arguments. The threads share torch's settings.
     """
     settings = Settings(
-        parties=parties,
+        parties=party_count(parties, engine),
+        engine=engine,
         provider=provider,
         timeout=timeout,
         precision=precision,

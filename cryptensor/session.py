@@ -17,7 +17,7 @@ import torch
 from torch.distributed import Store
 
 from . import _C, links, local_links, presets, rendezvous, seeding, standing_dealer
-from .config import Settings, chosen_transport
+from .config import REPLICATED, Settings, chosen_transport
 from .errors import ConfigError, Error
 from .openings import Openings
 
@@ -83,6 +83,7 @@ def pop() -> Session:
 @presets.completed
 def init(
     *,
+    engine: str = "additive",
     provider: str = "third_party",
     timeout: float = 30.0,
     precision: int = 16,
@@ -117,21 +118,26 @@ def init(
     With the provider "stored" there is no dealer's rank: `store` (or CRYPTENSOR_STORE) is this
     party's file of `cryptensor deal`, or the folder that holds it as party<rank>.store. The session
     uses up a lot of it; see trace().
+
+    With engine="replicated" there are three ranks, all of them parties, and no dealer.
     """
     global _dealer_served
     if is_active():
         raise ConfigError("init() was called before and its session is open: call shutdown() first")
-    if dealer is None and provider == "third_party":
+    dealt = provider == "third_party" and engine != REPLICATED
+    if dealer is None and dealt:
         dealer = os.environ.get("CRYPTENSOR_DEALER") or None
-    if _dealer_served and provider == "third_party" and dealer is None:
+    if _dealer_served and dealt and dealer is None:
         raise ConfigError(
             "provider is 'third_party' in a second init() of one program, whose dealer ended with "
             "the first session; it must be one session, or 'first_party'"
         )
     meeting = rendezvous.from_environment()
     certificates = certificates or os.environ.get("CRYPTENSOR_CERTIFICATES")
+    all_parties = dealer is not None or engine == REPLICATED
     settings = Settings(
-        parties=_party_count(provider, meeting.size) if dealer is None else meeting.size,
+        parties=meeting.size if all_parties else _party_count(provider, meeting.size),
+        engine=engine,
         provider=provider,
         timeout=timeout,
         precision=precision,
@@ -155,7 +161,7 @@ def init(
     meeting_store = rendezvous.open_store(meeting, settings.setup_timeout)
     if join(meeting_store, meeting, settings) is None:
         raise SystemExit(0)
-    _dealer_served = provider == "third_party" and dealer is None
+    _dealer_served = dealt and dealer is None
 
 
 def join(store: Store, meeting: rendezvous.Meeting, settings: Settings) -> Session | None:
@@ -204,6 +210,7 @@ def open_session(
         timeout=settings.timeout,
         store=store_file(settings.store, rank) if settings.store else "",
         records=settings.records,
+        engine=settings.engine,
     )
     opened = Session(engine, settings, keep=keep, trace=trace)
     engine.guard_reveals(opened.openings)

@@ -35,6 +35,9 @@ C = _load()
 PROVIDERS = ("first_party", "third_party")
 STORED = [(parties, "stored") for parties in (2, 3)]
 CONFIGURATIONS = [(parties, provider) for provider in PROVIDERS for parties in (2, 3, 4)]
+# Another engine, which has no provider: it is named in the place of one.
+REPLICATED = (3, "replicated")
+ALL = [*CONFIGURATIONS, REPLICATED]
 
 
 class Frame(NamedTuple):
@@ -90,6 +93,9 @@ def run_traced(
             deal(plan_of(fn, parties, timeout=timeout, **settings), store)
             settings = {**settings, "store": store}
             return run_traced(fn, parties, provider, timeout=timeout, trace=trace, **settings)
+    if provider == "replicated":
+        settings = {**settings, "engine": provider}
+        provider = "none"
     store = settings.pop("store", None)
     ranks = parties + (provider == "third_party")
     hub = C.MemoryHub(ranks)
@@ -159,9 +165,18 @@ def measured(engine) -> Cost:
     return Cost(*(sum(row[field] for row in rows) for field in Cost._fields))
 
 
+def is_replicated(engine) -> bool:
+    return engine.provider == "none"
+
+
+def sharers(engine) -> int:
+    """Among how many parties the operands of all but products are shared."""
+    return 2 if is_replicated(engine) else engine.parties
+
+
 def declared(engine, *costs: dict) -> Cost:
-    """The sum of what _C.cost declares; only the last party receives corrections."""
-    corrected = engine.rank == engine.parties - 1
+    """The sum of what _C.cost declares; only the last of those who share receives corrections."""
+    corrected = engine.rank == sharers(engine) - 1
     return Cost(
         sum(cost["rounds"] for cost in costs),
         sum(cost["bytes_sent"] for cost in costs),

@@ -7,12 +7,15 @@ import json
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from .. import _C
+
+_USUAL: Mapping[str, str] = MappingProxyType({})
 
 
 def links(certificates: str) -> dict[str, dict[str, Any]]:
@@ -44,11 +47,12 @@ def settings() -> dict[str, str]:
     }
 
 
-def table(title: str, rows: list[dict[str, Any]]) -> Any:
-    """The rows as a rich table; the first one names the columns."""
+def table(title: str, rows: list[dict[str, Any]], others: Mapping[str, str] = _USUAL) -> Any:
+    """The rows as a rich table; the first one names the columns. others: settings unlike usual."""
     from rich.table import Table
 
-    shown = Table(title=title, caption=", ".join(f"{k}: {v}" for k, v in settings().items()))
+    here = {**settings(), **others}
+    shown = Table(title=title, caption=", ".join(f"{k}: {v}" for k, v in here.items()))
     for name in rows[0]:
         shown.add_column(name, justify="right" if name != "work" else "left")
     for row in rows:
@@ -56,7 +60,7 @@ def table(title: str, rows: list[dict[str, Any]]) -> Any:
     return shown
 
 
-def json_lines(title: str, rows: list[dict[str, Any]]) -> str:
-    """One line for each row, with the settings."""
-    here = settings()
+def json_lines(title: str, rows: list[dict[str, Any]], others: Mapping[str, str] = _USUAL) -> str:
+    """One line for each row, with the settings, as in table()."""
+    here = {**settings(), **others}
     return "".join(json.dumps({"benchmark": title, **row, **here}) + "\n" for row in rows)

@@ -18,6 +18,7 @@ void bind_transports(py::module_& m);
 void bind_interference(py::module_& m);
 void bind_secret(py::module_& m);
 void bind_engine(py::module_& m);
+void bind_costs(py::module_& parent);
 void bind_store(py::module_& m);
 void bind_functions(py::module_& m,
                     py::class_<protocol::Engine, std::shared_ptr<protocol::Engine>>& engine);

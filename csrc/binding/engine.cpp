@@ -8,10 +8,9 @@
 #include "binding/binding.h"
 #include "core/errors.h"
 #include "fixedpoint/fixedpoint.h"
-#include "function/cost.h"
 #include "function/range.h"
 #include "protocol/additive/engine.h"
-#include "protocol/cost.h"
+#include "protocol/engines.h"
 #include "protocol/plaintext/engine.h"
 
 namespace cryptensor::binding {
@@ -57,124 +56,28 @@ py::list stats(Engine& engine) {
   return out;
 }
 
-std::shared_ptr<Engine> make_engine(std::shared_ptr<net::Transport> transport, int parties,
-                                    const std::string& provider, int precision,
-                                    const std::string& truncation, bool checked, bool few_rounds,
-                                    double timeout, const std::string& store, bool records) {
-  additive::AdditiveConfig config;
-  if (provider != "first_party" && provider != "third_party" && provider != "stored") {
-    throw ConfigError("provider is '" + provider +
-                      "'; allowed are first_party, third_party and stored");
-  }
-  if ((provider == "stored") == store.empty()) {
-    throw ConfigError("store is '" + store + "'; it must be given with the provider stored only");
-  }
+std::shared_ptr<Engine> engine_of(std::shared_ptr<net::Transport> transport, int parties,
+                                  const std::string& provider, int precision,
+                                  const std::string& truncation, bool checked, bool few_rounds,
+                                  double timeout, const std::string& store, bool records,
+                                  const std::string& engine) {
+  SessionConfig config;
+  config.parties = parties;
+  config.provider = provider;
   config.store = store;
   config.records = records;
-  config.parties = parties;
-  config.third_party = provider == "third_party";
   config.precision = precision;
   config.truncation = parse_truncation(truncation);
   config.checked = checked;
   config.few_rounds = few_rounds;
   config.timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout * 1e3));
-  return std::make_shared<additive::AdditiveEngine>(std::move(transport), config);
+  return make_engine(engine, std::move(transport), config);
 }
 
 ring::BilinearMap convolution(std::vector<int64_t> stride, std::vector<int64_t> padding,
                               std::vector<int64_t> dilation, int64_t groups) {
   return {ring::Bilinear::convolution,
           {std::move(stride), std::move(padding), std::move(dilation), groups}};
-}
-
-py::dict as_dict(const Cost& cost) {
-  py::dict out;
-  out["rounds"] = cost.rounds;
-  out["bytes_sent"] = cost.bytes_sent;
-  out["dealer_bytes"] = cost.dealer_bytes;
-  return out;
-}
-
-// Of whole functions: parties and precision come first.
-void bind_function_costs(py::module_& m) {
-  namespace of = function::cost;
-  const auto def = [&m](const char* name, auto cost) {
-    // The arguments behind the session are those of `cost`.
-    [&]<class C, class... A>(Cost (C::*)(const of::Session&, A...) const) {
-      m.def(name, [cost](int parties, int precision, A... rest) {
-        return as_dict(cost({parties, precision}, rest...));
-      });
-    }(&decltype(cost)::operator());
-  };
-  using Bits = std::optional<int>;
-  def("activation", [](const of::Session& s, std::string name, size_t n, bool with_derivative) {
-    return of::smooth(s, function::smooth_function(name), n, with_derivative);
-  });
-  def("sin_cos", [](const of::Session& s, size_t n) { return of::sin_cos(s, n); });
-  def("exp", [](const of::Session& s, size_t n) { return of::exp(s, n); });
-  def("log", [](const of::Session& s, size_t n) { return of::log(s, n); });
-  def("power", [](const of::Session& s, size_t n, double a) { return of::power(s, n, a); });
-  def("reciprocal",
-      [](const of::Session& s, size_t n, Bits bits) { return of::reciprocal(s, n, bits); });
-  def("quotient",
-      [](const of::Session& s, size_t n, int bits) { return of::quotient(s, n, bits); });
-  def("softmax",
-      [](const of::Session& s, size_t rows, size_t n) { return of::softmax(s, rows, n); });
-  def("log_softmax",
-      [](const of::Session& s, size_t rows, size_t n) { return of::log_softmax(s, rows, n); });
-  def("standardize", [](const of::Session& s, size_t rows, size_t n, double eps) {
-    return of::standardize(s, rows, n, eps);
-  });
-  def("largest", [](const of::Session& s, size_t rows, size_t n, bool with_index) {
-    return of::largest(s, rows, n, with_index);
-  });
-  def("largest_in_few_rounds", [](const of::Session& s, size_t rows, size_t n, bool with_index) {
-    return of::largest({s.parties, s.precision, true}, rows, n, with_index);
-  });
-  def("sort", [](const of::Session& s, size_t rows, size_t n, bool with_indices) {
-    return of::sort(s, rows, n, with_indices);
-  });
-  def("unsort", [](const of::Session& s, size_t rows, size_t n) { return of::unsort(s, rows, n); });
-}
-
-void bind_costs(py::module_& parent) {
-  py::module_ m =
-      parent.def_submodule("cost", "What each protocol declares that it costs one party.");
-  m.def("relu",
-        [](size_t n, int parties, int shift) { return as_dict(cost::relu(n, parties, shift)); });
-  m.def("at_least_zero",
-        [](size_t n, int parties) { return as_dict(cost::at_least_zero(n, parties)); });
-  m.def("truncate", [](const std::string& kind, size_t n, int parties, int bits) {
-    return as_dict(cost::truncate(parse_truncation(kind).value(), n, parties, bits));
-  });
-  m.def("product", [](size_t left, size_t right, size_t out, int parties) {
-    return as_dict(cost::product(left, right, out, parties));
-  });
-  m.def("owned_product",
-        [](size_t known, bool known_is_open, size_t sent, size_t out, int parties) {
-          const auto both = cost::owned_product(known, known_is_open, sent, out, parties);
-          return py::make_tuple(as_dict(both.owner), as_dict(both.others));
-        });
-  m.def("square", [](size_t n, int parties) { return as_dict(cost::square(n, parties)); });
-  m.def("reveal", [](size_t n, int parties) { return as_dict(cost::reveal(n, parties)); });
-  m.def("piecewise", [](size_t n, int parties, const std::vector<int64_t>& thresholds, int degree) {
-    return as_dict(cost::piecewise(n, parties, thresholds, degree));
-  });
-  m.def("series", [](size_t n, int parties, int harmonics) {
-    return as_dict(cost::series(n, parties, harmonics));
-  });
-  m.def("power_of_two", [](size_t n, int parties, int entries) {
-    return as_dict(cost::power_of_two(n, parties, entries));
-  });
-  m.def("is_zero", [](size_t n, int parties) { return as_dict(cost::is_zero(n, parties)); });
-  m.def("one_hot", [](size_t n, int parties, size_t size) {
-    const auto both = cost::one_hot(n, parties, size);
-    return py::make_tuple(as_dict(both.last), as_dict(both.others));
-  });
-  m.def("choose", [](size_t n, int parties) { return as_dict(cost::choose(n, parties)); });
-  m.def("tournament",
-        [](size_t groups, int parties) { return as_dict(cost::tournament(groups, parties)); });
-  bind_function_costs(m);
 }
 
 }  // namespace
@@ -198,7 +101,9 @@ void bind_secret(py::module_& m) {
       .def_property_readonly("storage_offset",
                              [](const Secret& s) { return s.share().storage_offset(); })
       .def_property_readonly("fraction_bits", &Secret::fraction_bits)
-      .def_property_readonly("owner", &Secret::owner)
+      // Which of the parties hold parts of a shared value is the engine's own affair.
+      .def_property_readonly("owner",
+                             [](const Secret& s) { return s.is_shared() ? kShared : s.owner(); })
       .def_property_readonly("version", &Secret::version)
       .def_property_readonly("is_public", &Secret::is_public)
       .def("same_storage", [](const Secret& a, const Secret& b) { return a.store() == b.store(); })
@@ -368,10 +273,11 @@ void bind_engine(py::module_& m) {
       .def("abort", &Engine::abort, release_gil());
   bind_functions(m, engine);
   bind_rehearsal(m, engine);
-  m.def("make_engine", &make_engine, py::arg("transport"), py::arg("parties"), py::arg("provider"),
+  m.attr("ENGINES") = py::tuple(py::cast(engine_names()));
+  m.def("make_engine", &engine_of, py::arg("transport"), py::arg("parties"), py::arg("provider"),
         py::arg("precision") = 16, py::arg("truncation") = "default", py::arg("checked") = false,
         py::arg("few_rounds") = false, py::arg("timeout") = 30.0, py::arg("store") = "",
-        py::arg("records") = false, release_gil());
+        py::arg("records") = false, py::arg("engine") = "additive", release_gil());
   m.def(
       "plaintext_engine",
       [](int precision, const std::string& truncation, bool checked,

@@ -5,9 +5,11 @@
 #include <bit>
 #include <cmath>
 #include <numbers>
+#include <utility>
 #include <vector>
 
 #include "function/order.h"
+#include "protocol/replicated/cost.h"
 
 namespace cryptensor::function::cost {
 namespace {
@@ -18,14 +20,16 @@ namespace primitive = protocol::cost;
 constexpr int kExponentBits = 54;
 
 struct Total : Cost {
-  explicit Total(const Session& s) : session(s) {}
+  explicit Total(const Session& s) : session(s), payer(s.payer) {}
   Total& add(const Cost& more) {
     *this += more;
     return *this;
   }
+  // What the parties pay among whom the operands are shared.
+  Total& shared(const Cost& more) { return add(payer.part_of(more)); }
   Total& truncate(size_t n, int bits) {
-    const auto kind = session.parties == 2 ? Truncation::one_bit : Truncation::interactive;
-    return bits > 0 ? add(primitive::truncate(kind, n, session.parties, bits)) : *this;
+    const auto kind = sharers() == 2 ? Truncation::one_bit : Truncation::interactive;
+    return bits > 0 ? shared(primitive::truncate(kind, n, sharers(), bits)) : *this;
   }
   // Beside another truncation: in its round.
   Total& truncate_too(size_t n, int bits) {
@@ -35,16 +39,32 @@ struct Total : Cost {
   }
   Total& piecewise(size_t n, const std::vector<int64_t>& thresholds) {
     if (thresholds.empty()) return *this;
-    return add(primitive::piecewise(n, session.parties, thresholds, 1));
+    return shared(primitive::piecewise(n, sharers(), thresholds, 1));
   }
   Total& series(size_t n, int harmonics) {
-    return add(primitive::series(n, session.parties, harmonics));
+    return shared(primitive::series(n, sharers(), harmonics));
   }
-  Total& product(size_t left, size_t right, size_t out) {
-    return add(primitive::product(left, right, out, session.parties));
+  Total& power_of_two(size_t n, int entries) {
+    return shared(primitive::power_of_two(n, sharers(), entries));
   }
-  Total& relu(size_t n) { return add(primitive::relu(n, session.parties, 0)); }
+  Total& relu(size_t n) { return shared(primitive::relu(n, sharers(), 0)); }
+  // `right_owner`: is the right operand a product itself, so that all parties have a part of it?
+  Total& product(size_t left, size_t right, size_t out, int right_owner = protocol::kPair) {
+    if (!payer.replicated) return add(primitive::product(left, right, out, payer.parties));
+    return add(protocol::replicated::cost::product({{left}, {right, right_owner}}, payer.rank));
+  }
+  Total& square(size_t n) {
+    if (!payer.replicated) return add(primitive::square(n, payer.parties));
+    return add(protocol::replicated::cost::product({{n}}, payer.rank));
+  }
+  // What is not a product goes on with the result of one.
+  Total& handed_over(size_t n) {
+    if (!payer.replicated) return *this;
+    return add(protocol::replicated::cost::handover(n, payer.rank));
+  }
+  int sharers() const { return payer.sharers(); }
   Session session;
+  protocol::Payer payer;
 };
 
 int64_t units(double value, int fraction_bits) {
@@ -113,7 +133,7 @@ Cost power_in(const Session& session, size_t n, const Domain& domain, const char
   return Total(session)
       .piecewise(n, domain.thresholds)
       .series(n, smooth_function(table).harmonics)
-      .add(primitive::power_of_two(n, session.parties, powers.entries))
+      .power_of_two(n, powers.entries)
       .truncate(n, powers.low_bits - fraction_bits);
 }
 
@@ -125,7 +145,7 @@ Cost exponentials(const Session& session, size_t rows, size_t n) {
   return Total(session)
       .add(largest(session, rows, n, false))
       .relu(rows * n)
-      .add(primitive::power_of_two(rows * n, session.parties, 8));
+      .power_of_two(rows * n, 8);
 }
 Domain sums_of_exponentials(size_t n, double exponent, double floor) {
   return known_domain(kPowerBits, exponent, 0, floor, int64_t{1} << (kPowerBits - 1),
@@ -153,7 +173,7 @@ Cost exp(const Session& session, size_t n) {
   const double ln2 = std::numbers::ln2;
   return Total(session)
       .piecewise(n, {units(-ln2 * (p + 2), p), units(ln2 * (62 - p) - 1.0 / 8192, p)})
-      .add(primitive::power_of_two(n, session.parties, 16))
+      .power_of_two(n, 16)
       .truncate(n, 36 - p);
 }
 
@@ -178,7 +198,7 @@ Cost reciprocal(const Session& session, size_t n, std::optional<int> fraction_bi
 }
 
 Cost quotient(const Session& session, size_t n, int inverse_bits) {
-  return Total(session).product(n, n, n).truncate(n, inverse_bits);
+  return Total(session).product(n, n, n).handed_over(n).truncate(n, inverse_bits);
 }
 
 Cost softmax(const Session& session, size_t rows, size_t n) {
@@ -188,6 +208,7 @@ Cost softmax(const Session& session, size_t rows, size_t n) {
       .add(power_in(session, rows, sums_of_exponentials(n, -1, -(kBits + 4.0)), "log2", kBits))
       .truncate_too(rows * n, kPowerBits - kBits)
       .product(rows * n, rows, rows * n)
+      .handed_over(rows * n)
       .truncate(rows * n, 2 * kBits - session.precision);
 }
 
@@ -210,26 +231,27 @@ Cost standardize(const Session& session, size_t rows, size_t n, double eps) {
   for (int times = std::has_single_bit(n) ? 1 : 2; times > 0; --times) {
     total.truncate(rows, kMeanBits);
   }
-  total.add(primitive::square(rows * n, session.parties));
+  total.square(rows * n).handed_over(rows);
   total.add(power_in(session, rows, domain, "log2", ratio_bits));
   // The centred rows are open already, from their squares.
   total.product(0, rows, rows * n);
-  return total.truncate(rows * n, ratio_bits);
+  return total.handed_over(rows * n).truncate(rows * n, ratio_bits);
 }
 
 Cost largest(const Session& session, size_t rows, size_t n, bool with_index) {
   Total total(session);
-  bool places_are_public = true;
+  int places = protocol::kPublic;
   const auto choose_place = [&](size_t products) {
-    if (with_index && !places_are_public) total.product(products, products, products);
-    places_are_public = false;
+    const bool is_product = places != protocol::kPublic;
+    if (with_index && is_product) total.product(products, products, products, places);
+    places = is_product ? protocol::kShared : protocol::kPair;
   };
   while (n > 1) {
     const size_t size = group_size(n);
     if (session.few_rounds && n > 4 && n * rows / 2 * (size - 1) <= kMostGames) {
       const size_t groups = (n + size - 1) / size * rows;
-      total.add(primitive::at_least_zero(size * (size - 1) / 2 * groups, session.parties));
-      total.add(primitive::choose(size * groups, session.parties));
+      total.shared(primitive::at_least_zero(size * (size - 1) / 2 * groups, total.sharers()));
+      total.shared(primitive::choose(size * groups, total.sharers()));
       choose_place(size * groups);
       n = groups / rows;
       continue;
@@ -243,7 +265,7 @@ Cost largest(const Session& session, size_t rows, size_t n, bool with_index) {
     } else {
       // Two or three that are left over make a group of their own; one waits.
       const size_t groups = (n + 2) / 4, waiting = n % 4 == 1 ? 1 : 0;
-      total.add(primitive::tournament(groups * rows, session.parties));
+      total.shared(primitive::tournament(groups * rows, total.sharers()));
       choose_place(3 * groups * rows);
       n = groups + waiting;
     }
@@ -274,17 +296,22 @@ std::vector<size_t> pairs_of_stages(size_t n) {
 
 Cost sort(const Session& session, size_t rows, size_t n, bool with_indices) {
   Total total(session);
+  int places = protocol::kPair;
   for (const size_t pairs : pairs_of_stages(n)) {
     const size_t m = pairs * rows;
     total.relu(m);
-    if (with_indices) total.product(m, m, m);
+    if (with_indices) total.product(m, m, m, std::exchange(places, protocol::kShared));
   }
   return total;
 }
 
 Cost unsort(const Session& session, size_t rows, size_t n) {
   Total total(session);
-  for (const size_t pairs : pairs_of_stages(n)) total.product(0, pairs * rows, pairs * rows);
+  int values = protocol::kPair;
+  for (const size_t pairs : pairs_of_stages(n)) {
+    const size_t m = pairs * rows;
+    total.product(0, m, m, std::exchange(values, protocol::kShared));
+  }
   return total;
 }
 

@@ -16,7 +16,8 @@ namespace cryptensor::function::cost {
 using protocol::Cost;
 
 struct Session {
-  int parties = 2, precision = 16;
+  protocol::Payer payer = 2;
+  int precision = 16;
   bool few_rounds = false;
 };
 

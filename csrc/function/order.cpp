@@ -213,7 +213,8 @@ Secret placed(const Secret& x, const at::Tensor& first, const Secret& a, const a
   at::Tensor share = x.share().clone();
   share.index_copy_(0, first, a.share());
   share.index_copy_(0, second, b.share());
-  return Secret(share, x.fraction_bits(), x.owner());
+  const int owner = protocol::owner_of_both(a.owner(), b.owner());
+  return Secret(share, x.fraction_bits(), protocol::owner_of_both(x.owner(), owner));
 }
 
 }  // namespace

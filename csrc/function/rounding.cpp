@@ -28,7 +28,7 @@ std::vector<Secret> rounded(Engine& engine, const std::vector<Cut>& cuts) {
     out.push_back(x);
     if (bits == 0) continue;
     // What a party knows is truncated in the clear, downwards.
-    const int64_t centre = x.owner() == protocol::kShared ? halves(engine.truncation()) : 1;
+    const int64_t centre = x.is_shared() ? halves(engine.truncation()) : 1;
     const int64_t offset = centre * (int64_t{1} << (bits - 1));
     centred.push_back({engine.add(x, engine.public_units(offset, x.fraction_bits())), bits});
   }

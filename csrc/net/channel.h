@@ -17,6 +17,7 @@ namespace cryptensor::net {
 inline constexpr int kPartyLane = 0;
 inline constexpr int kRequestLane = 1;     // party to dealer
 inline constexpr int kCorrectionLane = 2;  // dealer to party
+inline constexpr int kRingLane = 3;        // among three parties, two of which use the others
 inline constexpr int kLaneCount = 4;
 
 struct Counters {

@@ -7,8 +7,16 @@
 #include "correlation/equality_layout.h"
 #include "correlation/selection_layout.h"
 #include "protocol/additive/engine.h"
+#include "protocol/replicated/engine.h"
 
-namespace cryptensor::protocol::cost {
+namespace cryptensor::protocol {
+
+Payer::Payer(const Engine& engine)
+    : parties(engine.parties()),
+      replicated(dynamic_cast<const replicated::ReplicatedEngine*>(&engine) != nullptr),
+      rank(engine.rank()) {}
+
+namespace cost {
 namespace {
 
 using correlation::Comparison;
@@ -100,4 +108,5 @@ Cost tournament(size_t groups, int parties) {
           layout.comparison.opened_bytes() * (parties - 1), layout.correction_bytes};
 }
 
-}  // namespace cryptensor::protocol::cost
+}  // namespace cost
+}  // namespace cryptensor::protocol

@@ -24,6 +24,20 @@ struct Cost {
   }
 };
 
+// Whose cost it is: that of a party of an engine.
+struct Payer {
+  Payer(int parties) : parties(parties) {}  // of the additive engine, where all pay the same
+  explicit Payer(const Engine& engine);
+
+  int parties;
+  bool replicated = false;
+  int rank = 0;
+
+  // The replicated engine runs all but products between two parties, and the third pays nothing.
+  int sharers() const { return replicated ? 2 : parties; }
+  Cost part_of(const Cost& of_sharers) const { return rank < sharers() ? of_sharers : Cost(); }
+};
+
 namespace cost {
 
 // n elements, `parties` parties.

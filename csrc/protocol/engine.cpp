@@ -74,16 +74,9 @@ at::Tensor Engine::zeros_like_share(at::IntArrayRef sizes) const {
   return at::zeros(sizes, at::kLong);
 }
 
-int Engine::owner_of_sum(const Secret& a, const Secret& b) const {
-  if (a.owner() == b.owner()) return a.owner();
-  if (a.is_public()) return b.owner();
-  if (b.is_public()) return a.owner();
-  return kShared;
-}
-
 at::Tensor Engine::contribution(const Secret& x, int owner) const {
   if (!x.is_public() || owner == kPublic) return x.share();
-  const int adder = owner == kShared ? 0 : owner;
+  const int adder = std::max(owner, 0);
   return rank() == adder ? x.share() : zeros_like_share(x.sizes());
 }
 
@@ -95,14 +88,14 @@ Secret Engine::raised(const Secret& a, int fraction_bits) const {
 
 Secret Engine::add(const Secret& a, const Secret& b) {
   const int bits = std::max(a.fraction_bits(), b.fraction_bits());
-  const int owner = owner_of_sum(a, b);
+  const int owner = owner_of_both(a.owner(), b.owner());
   const Secret x = raised(a, bits), y = raised(b, bits);
   return Secret(at::add(contribution(x, owner), contribution(y, owner)), bits, owner);
 }
 
 Secret Engine::subtract(const Secret& a, const Secret& b) {
   const int bits = std::max(a.fraction_bits(), b.fraction_bits());
-  const int owner = owner_of_sum(a, b);
+  const int owner = owner_of_both(a.owner(), b.owner());
   const Secret x = raised(a, bits), y = raised(b, bits);
   return Secret(at::sub(contribution(x, owner), contribution(y, owner)), bits, owner);
 }
@@ -143,7 +136,7 @@ std::vector<Secret> Engine::aligned(const std::vector<Secret>& values) const {
   int bits = 0, owner = values[0].owner();
   for (const Secret& v : values) {
     bits = std::max(bits, v.fraction_bits());
-    owner = owner == v.owner() || v.is_public() ? owner : owner == kPublic ? v.owner() : kShared;
+    owner = owner_of_both(owner, v.owner());
   }
   std::vector<Secret> out;
   out.reserve(values.size());
@@ -166,7 +159,7 @@ void Engine::write(const Secret& destination, const Secret& source_in) {
   Store& store = *destination.store();
   const bool whole = destination.numel() == store.base.numel();
   Secret source = source_in;
-  const int owner = whole ? source.owner() : owner_of_sum(destination, source);
+  const int owner = whole ? source.owner() : owner_of_both(destination.owner(), source.owner());
   if (!whole) {
     // The elements that stay get the fraction bits of those that come: only what is pending rounds.
     const int bits = std::max(store.fraction_bits, std::min(source.fraction_bits(), precision()));
@@ -174,14 +167,14 @@ void Engine::write(const Secret& destination, const Secret& source_in) {
     store.base.mul_(int64_t{1} << (bits - store.fraction_bits));
     source = raised(source, bits);
   }
-  if (!whole && store.owner == kPublic && owner != kPublic &&
-      rank() != (owner == kShared ? 0 : owner)) {
+  if (!whole && store.owner == kPublic && owner != kPublic && rank() != std::max(owner, 0)) {
     store.base.zero_();  // a public value becomes the share of one party
   }
   destination.share().copy_(contribution(source, owner));
   store.owner = owner;
   store.fraction_bits = source.fraction_bits();
   store.opening.reset();
+  store.replica.reset();
   ++store.version;
 }
 
@@ -242,7 +235,7 @@ Truncation Engine::checked_truncation(const Cut& cut, std::optional<Truncation> 
     throw ConfigError(fmt::format("bits is {}; allowed are 1 to {}", cut.bits, most));
   }
   const Truncation chosen = kind.value_or(truncation());
-  if (parties() > 2 && (chosen == Truncation::local || chosen == Truncation::one_bit)) {
+  if (sharers() > 2 && (chosen == Truncation::local || chosen == Truncation::one_bit)) {
     throw ConfigError(
         fmt::format("truncation is {} with {} parties; allowed are interactive and exact",
                     name(chosen), parties()));

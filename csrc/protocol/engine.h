@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The operations on secrets that a front end calls. One call is one whole protocol with all its
-// rounds. Engines: additive (the real one) and plaintext (one process, the oracle of the tests).
+// rounds. Engines: additive, replicated, and plaintext (one process, the oracle of the tests).
 //
 // A value has its own number of fraction bits. Products are left untruncated ("pending") and settle
 // when somebody needs them: a comparison truncates in the same rounds. A product needs
@@ -88,6 +88,8 @@ class Engine {
 
   virtual int rank() const = 0;
   virtual int parties() const = 0;
+  // Among how many of them the operands of all but products are shared.
+  virtual int sharers() const { return parties(); }
   int precision() const { return config_.precision; }
   bool checked() const { return config_.checked; }
   bool few_rounds() const { return config_.few_rounds; }
@@ -98,7 +100,7 @@ class Engine {
   // The kind that is used where none is asked for.
   Truncation truncation() const {
     const Truncation standard = parties() == 1   ? Truncation::exact
-                                : parties() == 2 ? Truncation::one_bit
+                                : sharers() == 2 ? Truncation::one_bit
                                                  : Truncation::interactive;
     return config_.truncation.value_or(standard);
   }
@@ -203,8 +205,7 @@ class Engine {
   at::Tensor encoded_input(const Input& input) const;
   // The value as this party's part of something with `owner`.
   at::Tensor contribution(const Secret& x, int owner) const;
-  int owner_of_sum(const Secret& a, const Secret& b) const;
-  bool is_local(const Secret& a) const { return a.owner() != kShared; }
+  bool is_local(const Secret& a) const { return !a.is_shared(); }
   at::Tensor zeros_like_share(at::IntArrayRef sizes) const;
   // Does this party hold the clear value of x?
   bool holds(const Secret& x) const { return x.is_public() || x.owner() == rank(); }

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import rounding_noise as noise
 import torch
-from engines import C
+from engines import C, sharers
 from operations import Operand, Operation, pending, settling_cost, settling_error
 
 cost = C.cost
@@ -44,7 +44,7 @@ def within(bound: Callable) -> Callable:
 
 
 def of_session(name: str, *arguments) -> Callable:
-    return lambda e: [getattr(cost, name)(e.parties, e.precision, *arguments)]
+    return lambda e: [getattr(cost, name)(e, e.precision, *arguments)]
 
 
 def positive(engine, *operands):
@@ -60,7 +60,7 @@ def piecewise() -> list[Operation]:
     def one(name, thresholds, degree, pieces, place=0, curved=False):
         def of(e):
             encoded = [math.ceil(units(e, t)) for t in thresholds]
-            total = [cost.piecewise(N, e.parties, encoded, degree)]
+            total = [cost.piecewise(N, e, encoded, degree)]
             if curved:
                 total.append(settling_cost(e, N, e.precision + 2))  # 0.25 x^2
             return total
@@ -83,9 +83,7 @@ def piecewise() -> list[Operation]:
             "piecewise_pending",
             (A,),
             lambda e, x: e.piecewise(*pending(e, x), [-1.0, 1.5], [clamp])[0],
-            lambda e: [
-                cost.piecewise(N, e.parties, [int(t * 4.0**e.precision) for t in (-1, 1.5)], 1)
-            ],
+            lambda e: [cost.piecewise(N, e, [int(t * 4.0**e.precision) for t in (-1, 1.5)], 1)],
         ),
     ]
 
@@ -110,9 +108,9 @@ def activations() -> list[Operation]:
             if settles(e):
                 return [
                     settling_cost(e, N),
-                    cost.activation(e.parties, e.precision, name, N, False),
+                    cost.activation(e, e.precision, name, N, False),
                 ]
-            table, peers = noise.TABLES[name], e.parties
+            table, peers = noise.TABLES[name], e
             ends = [int(end * 4.0**e.precision) for end in (table.low, table.high)]
             drop = min(e.precision + 38, 54) - e.precision
             # The lines are truncated in the round of the series.
@@ -187,12 +185,12 @@ def powers() -> list[Operation]:
     def exp_of_pending(e):
         p = e.precision
         if settles(e):
-            return [settling_cost(e, N), cost.exp(e.parties, p, N)]
+            return [settling_cost(e, N), cost.exp(e, p, N)]
         low, high = -math.log(2) * (p + 2), math.log(2) * (62 - p) - 1 / 8192
         ends = [round(low * 4.0**p), round(high * 4.0**p)]
         return [
-            cost.piecewise(N, e.parties, ends, 1),
-            cost.power_of_two(N, e.parties, 16),
+            cost.piecewise(N, e, ends, 1),
+            cost.power_of_two(N, e, 16),
             settling_cost(e, N, 36 - p),
         ]
 
@@ -304,7 +302,7 @@ def choices() -> list[Operation]:
         return (e.share(e.public(torch.arange(N) % 9)),)
 
     def settled_first(e):
-        return [settling_cost(e, N), cost.largest(e.parties, e.precision, 5, 7, False)]
+        return [settling_cost(e, N), cost.largest(e, e.precision, 5, 7, False)]
 
     def prepared_unsort(e, x, y):
         _, _, network = e.sort_with_index(x, 1, False)
@@ -325,7 +323,7 @@ def choices() -> list[Operation]:
             lambda e, x: e.sort_with_index(x, 0, False)[1],
             of_session("sort", 7, 5, True),
         ),
-        "is_zero": (lambda e, x: e.is_zero(x), lambda e: [cost.is_zero(N, e.parties)]),
+        "is_zero": (lambda e, x: e.is_zero(x), lambda e: [cost.is_zero(N, e)]),
     }
     return [
         *(Operation(name, (A,), apply, of) for name, (apply, of) in exact.items()),
@@ -335,7 +333,7 @@ def choices() -> list[Operation]:
                 (A,),
                 lambda e, i, size=size: e.one_hot(i, size),
                 lambda e, size=size: [
-                    cost.one_hot(N, e.parties, size)[e.rank != e.parties - 1],
+                    cost.one_hot(N, e, size)[e.rank != sharers(e) - 1],
                 ],
                 prepare=indices,
             )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from engines import NOTHING, C
+from engines import NOTHING, C, is_replicated, sharers
 
 SHARED, PUBLIC = C.SHARED, C.PUBLIC
 cost = C.cost
@@ -48,8 +48,13 @@ def by_role(engine, owner: int, both: tuple[dict, dict], sender: int | None = No
     return [{**of_others, "bytes_sent": 0} if silent else of_others]
 
 
+def replicated_product_of(engine, *operands: tuple[int, int]) -> dict:
+    """A product of the replicated engine, of such (elements, owner)."""
+    return cost.replicated_product(list(operands), engine.rank)
+
+
 def default_truncation(engine) -> str:
-    return "one_bit" if engine.parties == 2 else "interactive"
+    return "one_bit" if sharers(engine) == 2 else "interactive"
 
 
 def truncation_error(kind: str) -> tuple[int, int]:
@@ -62,7 +67,7 @@ def settling_error(engine) -> tuple[int, int]:
 
 def settling_cost(engine, n: int, bits: int | None = None) -> dict:
     bits = engine.precision if bits is None else bits
-    return cost.truncate(default_truncation(engine), n, engine.parties, bits)
+    return cost.truncate(default_truncation(engine), n, engine, bits)
 
 
 def pending(engine, *operands):
@@ -160,27 +165,29 @@ def products() -> list[Operation]:
 
     def one_way(owner, known_numel, is_open, sent, out, sender=None):
         def of(e):
+            if is_replicated(e):
+                left = 0 if is_open else known_numel
+                owner_too = cost.PAIR if sender is None else sender
+                return [replicated_product_of(e, (left, owner), (sent, owner_too))]
             both = cost.owned_product(known_numel, is_open, sent, out, e.parties)
             return by_role(e, owner, both, sender)
 
         return of
 
     return [
-        Operation("mul", (a, a), multiply, lambda e: [cost.product(35, 35, 35, e.parties)]),
-        Operation(
-            "mul_broadcast", (a, row), multiply, lambda e: [cost.product(35, 7, 35, e.parties)]
-        ),
+        Operation("mul", (a, a), multiply, lambda e: [cost.product(35, 35, 35, e)]),
+        Operation("mul_broadcast", (a, row), multiply, lambda e: [cost.product(35, 7, 35, e)]),
         Operation(
             "mul_by_itself",
             (a,),
             lambda e, x: e.mul(x, x),
-            lambda e: [cost.product(35, 0, 35, e.parties)],
+            lambda e: [cost.product(35, 0, 35, e)],
         ),
         Operation(
             "mul_opened",
             (a, a),
             multiply,
-            lambda e: [{**cost.product(0, 0, 35, e.parties), "rounds": 0}],
+            lambda e: [{**cost.product(0, 0, 35, e), "rounds": 0}],
             prepare=opened,
         ),
         Operation("mul_owned", (known, a), multiply, one_way(0, 35, False, 35, 35)),
@@ -189,21 +196,17 @@ def products() -> list[Operation]:
         Operation(
             "mul_weight", (known, a), multiply, one_way(0, 35, True, 35, 35), prepare=long_lived
         ),
-        Operation("matmul", (left, right), matmul, lambda e: [cost.product(35, 21, 15, e.parties)]),
-        Operation(
-            "matmul_batch", (batch, right), matmul, lambda e: [cost.product(70, 21, 30, e.parties)]
-        ),
-        Operation(
-            "matmul_vectors", (row, row), matmul, lambda e: [cost.product(7, 7, 1, e.parties)]
-        ),
+        Operation("matmul", (left, right), matmul, lambda e: [cost.product(35, 21, 15, e)]),
+        Operation("matmul_batch", (batch, right), matmul, lambda e: [cost.product(70, 21, 30, e)]),
+        Operation("matmul_vectors", (row, row), matmul, lambda e: [cost.product(7, 7, 1, e)]),
         Operation("matmul_owned", (left, right_known), matmul, one_way(1, 21, False, 35, 15)),
         Operation("matmul_owned_left", (left_known, right), matmul, one_way(0, 35, False, 21, 15)),
-        Operation("square", (a,), lambda e, x: e.square(x), lambda e: [cost.square(35, e.parties)]),
+        Operation("square", (a,), lambda e, x: e.square(x), lambda e: [cost.square(35, e)]),
         Operation(
             "square_opened",
             (a,),
             lambda e, x: e.square(x),
-            lambda e: [{**cost.square(35, e.parties), "rounds": 0, "bytes_sent": 0}],
+            lambda e: [{**cost.square(35, e), "rounds": 0, "bytes_sent": 0}],
             prepare=opened,
         ),
         *convolutions(),
@@ -216,7 +219,9 @@ def convolutions() -> list[Operation]:
 
         def of(e):
             if owner == SHARED:
-                return [cost.product(*sizes, e.parties)]
+                return [cost.product(*sizes, e)]
+            if is_replicated(e):
+                return [replicated_product_of(e, (sizes[1], owner), (sizes[0], cost.PAIR))]
             both = cost.owned_product(sizes[1], False, sizes[0], sizes[2], e.parties)
             return by_role(e, owner, both)
 
@@ -248,7 +253,7 @@ def truncations() -> list[Operation]:
             return e.truncate(*pending(e, x), bits(e), kind)
 
         def of(e):
-            return [cost.truncate(kind, 35, e.parties, bits(e))]
+            return [cost.truncate(kind, 35, e, bits(e))]
 
         name = f"truncate_{kind}_{bits.__name__}"
         return Operation(name, (Operand((5, 7)),), apply, of, lambda e: truncation_error(kind))
@@ -267,8 +272,10 @@ def truncations() -> list[Operation]:
         "truncate_opened",
         (Operand((5, 7)),),
         lambda e, x: e.truncate(x, 3, "interactive"),
+        # The replicated engine opens nothing for a product that a truncation could use.
         lambda e: [
-            {**cost.truncate("interactive", 35, e.parties, 3), "rounds": 0, "bytes_sent": 0}
+            cost.truncate("interactive", 35, e, 3)
+            | ({} if is_replicated(e) else {"rounds": 0, "bytes_sent": 0})
         ],
         lambda e: (0, 1),
         opened,
@@ -291,7 +298,7 @@ def comparisons() -> list[Operation]:
 
     def pending_maximum(e):
         settled = [settling_cost(e, 35), settling_cost(e, 35)]
-        return [*settled, cost.relu(35, e.parties, 0)]
+        return [*settled, cost.relu(35, e, 0)]
 
     def twice_settled(e):
         low, high = settling_error(e)
@@ -301,34 +308,32 @@ def comparisons() -> list[Operation]:
         return joined(e, pair[0], pair[1])
 
     return [
-        Operation("relu", (a,), lambda e, x: e.relu(x), lambda e: [cost.relu(35, e.parties, 0)]),
+        Operation("relu", (a,), lambda e, x: e.relu(x), lambda e: [cost.relu(35, e, 0)]),
         Operation(
             "relu_pending",
             (a,),
             lambda e, x: e.relu(*pending(e, x)),
-            lambda e: [cost.relu(35, e.parties, e.precision)],
+            lambda e: [cost.relu(35, e, e.precision)],
             lambda e: (0, 1),
         ),
         Operation(
             "relu_with_sign",
             (a,),
             lambda e, x: as_one(e, e.relu_with_sign(x)),
-            lambda e: [cost.relu(35, e.parties, 0)],
+            lambda e: [cost.relu(35, e, 0)],
         ),
         Operation(
             "at_least_zero",
             (a,),
             lambda e, x: e.at_least_zero(x),
-            lambda e: [cost.at_least_zero(35, e.parties)],
+            lambda e: [cost.at_least_zero(35, e)],
         ),
-        Operation(
-            "ltz", (a,), lambda e, x: e.ltz(x), lambda e: [cost.at_least_zero(35, e.parties)]
-        ),
+        Operation("ltz", (a,), lambda e, x: e.ltz(x), lambda e: [cost.at_least_zero(35, e)]),
         Operation(
             "maximum",
             (a, a),
             lambda e, x, y: e.maximum(x, y),
-            lambda e: [cost.relu(35, e.parties, 0)],
+            lambda e: [cost.relu(35, e, 0)],
         ),
         Operation(
             "maximum_pending",
@@ -341,7 +346,7 @@ def comparisons() -> list[Operation]:
             "select",
             (a, a, a),
             lambda e, bit, x, y: e.select(bit, x, y),
-            lambda e: [cost.product(35, 35, 35, e.parties)],
+            lambda e: [cost.product(35, 35, 35, e)],
             prepare=with_bit,
         ),
     ]

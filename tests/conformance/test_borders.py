@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from engines import CONFIGURATIONS, C, declared, enter, measured, run, to_ulps
+from engines import ALL, C, declared, enter, measured, run, sharers, to_ulps
 
 cost = C.cost
 
 
-@pytest.mark.parametrize(("parties", "provider"), CONFIGURATIONS)
+@pytest.mark.parametrize(("parties", "provider"), ALL)
 @pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 511, 512, 513, 1100])
 def test_functions_of_one_opening(n, parties, provider):
     values = (torch.linspace(-2, 2, n, dtype=torch.float64) * 2**16).round() / 2**16
@@ -23,18 +23,18 @@ def test_functions_of_one_opening(n, parties, provider):
         index = engine.share(engine.public(indices))
         rows = x.rearrange(lambda t: torch.stack([t, -t, t.flip(0), 0 * t]))
         ends = [int(t * 2**16) for t in thresholds]
-        points = cost.one_hot(n, parties, 1000)[engine.rank != parties - 1]
+        points = cost.one_hot(n, engine, 1000)[engine.rank != sharers(engine) - 1]
         calls = [
             (
                 lambda: engine.piecewise(x, thresholds, [pieces])[0],
-                cost.piecewise(n, parties, ends, 1),
+                cost.piecewise(n, engine, ends, 1),
             ),
-            (lambda: engine.is_zero(x), cost.is_zero(n, parties)),
-            (lambda: engine.one_hot(index, 9), cost.one_hot(n, parties, 9)[0]),
+            (lambda: engine.is_zero(x), cost.is_zero(n, engine)),
+            (lambda: engine.one_hot(index, 9), cost.one_hot(n, engine, 9)[0]),
             (lambda: engine.one_hot(index, 1000), points),
-            (lambda: engine.largest(rows, 0), cost.largest(parties, 16, n, 4, False)),
-            (lambda: engine.sin_cos(x)[0], cost.sin_cos(parties, 16, n)),
-            (lambda: engine.exp(x), cost.exp(parties, 16, n)),
+            (lambda: engine.largest(rows, 0), cost.largest(engine, 16, n, 4, False)),
+            (lambda: engine.sin_cos(x)[0], cost.sin_cos(engine, 16, n)),
+            (lambda: engine.exp(x), cost.exp(engine, 16, n)),
         ]
         out = []
         for call, promised in calls:

@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 import torch
 from elements import of_all_magnitudes, pending, settled
-from engines import CONFIGURATIONS, run, to_ulps
+from engines import ALL, run, to_ulps
 
-each_configuration = pytest.mark.parametrize(("parties", "provider"), CONFIGURATIONS)
+each_configuration = pytest.mark.parametrize(("parties", "provider"), ALL)
 each_precision = pytest.mark.parametrize("precision", [8, 16, 24])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from engines import CONFIGURATIONS, C, declared, enter_shared, measured, oracle, run
+from engines import ALL, C, declared, enter_shared, measured, oracle, run
 
 cost = C.cost
 SIZES = [1, 2, 4, 5, 9, 16, 17, 128, 257]
@@ -20,7 +20,7 @@ def rows_of(n: int) -> torch.Tensor:
     return torch.cat([few, wide.round(), end, -end])
 
 
-@pytest.mark.parametrize(("parties", "provider"), CONFIGURATIONS)
+@pytest.mark.parametrize(("parties", "provider"), ALL)
 @pytest.mark.parametrize("n", SIZES)
 def test_largest_with_its_place(n, parties, provider):
     values = rows_of(n)
@@ -29,11 +29,11 @@ def test_largest_with_its_place(n, parties, provider):
         x = enter_shared(engine, values)
         engine.reset_stats()
         largest, place = engine.largest_with_index(x, 1)
-        promised = cost.largest_in_few_rounds(parties, 16, len(values), n, True)
+        promised = cost.largest_in_few_rounds(engine, 16, len(values), n, True)
         costs = measured(engine), declared(engine, promised)
         engine.reset_stats()
         alone = engine.largest(x, 1)
-        promised = cost.largest_in_few_rounds(parties, 16, len(values), n, False)
+        promised = cost.largest_in_few_rounds(engine, 16, len(values), n, False)
         costs += measured(engine), declared(engine, promised)
         return costs, [engine.reveal(y) for y in (largest, place, alone)]
 

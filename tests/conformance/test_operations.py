@@ -6,12 +6,13 @@ from __future__ import annotations
 import pytest
 import torch
 from engines import (
-    CONFIGURATIONS,
+    ALL,
     NOTHING,
     STORED,
     C,
     declared,
     enter,
+    is_replicated,
     measured,
     oracle,
     run,
@@ -21,19 +22,21 @@ from function_operations import FUNCTIONS
 from operations import OPERATIONS, PUBLIC, SHARED
 
 cost = C.cost
-SETTINGS = [(parties, provider, 16) for parties, provider in CONFIGURATIONS + STORED]
+SETTINGS = [(parties, provider, 16) for parties, provider in ALL + STORED]
 SETTINGS += [(2, "first_party", 8), (2, "third_party", 24), (3, "first_party", 24)]
+SETTINGS += [(3, "replicated", 24)]
 
 
-def applies(operation, parties):
-    return parties == 2 or not any(kind in operation.name for kind in ("_local_", "_one_bit_"))
+def applies(operation, parties, provider="first_party"):
+    of_two = any(kind in operation.name for kind in ("_local_", "_one_bit_"))
+    return parties == 2 or provider == "replicated" or not of_two
 
 
 CASES = [
     pytest.param(operation, *setting, id="-".join([operation.name, *map(str, setting)]))
     for operation in OPERATIONS + FUNCTIONS
     for setting in SETTINGS
-    if applies(operation, setting[0])
+    if applies(operation, *setting[:2])
 ]
 
 
@@ -86,7 +89,7 @@ def test_operation(operation, parties, provider, precision):
     assert sum(r[2][1] for r in results) == sum(r[3] for r in results)  # sent and received
 
 
-@pytest.mark.parametrize(("parties", "provider"), CONFIGURATIONS)
+@pytest.mark.parametrize(("parties", "provider"), ALL)
 @pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 511, 512, 513, 1100])
 def test_costs_of_bit_sliced_protocols_at_the_borders_of_words_and_blocks(n, parties, provider):
     values = torch.linspace(-2, 2, n, dtype=torch.float64)
@@ -95,14 +98,14 @@ def test_costs_of_bit_sliced_protocols_at_the_borders_of_words_and_blocks(n, par
         x = engine.share(enter(engine, values))
         one = engine.public(torch.ones((), dtype=torch.float64))
         calls = [
-            (lambda: engine.relu(x), cost.relu(n, parties, 0)),
-            (lambda: engine.relu(engine.mul(x, one)), cost.relu(n, parties, 16)),
-            (lambda: engine.at_least_zero(x), cost.at_least_zero(n, parties)),
-            (lambda: engine.truncate(x, 7, "exact"), cost.truncate("exact", n, parties, 7)),
+            (lambda: engine.relu(x), cost.relu(n, engine, 0)),
+            (lambda: engine.relu(engine.mul(x, one)), cost.relu(n, engine, 16)),
+            (lambda: engine.at_least_zero(x), cost.at_least_zero(n, engine)),
+            (lambda: engine.truncate(x, 7, "exact"), cost.truncate("exact", n, engine, 7)),
         ]
-        if parties == 2:
+        if parties == 2 or provider == "replicated":
             calls.append(
-                (lambda: engine.truncate(x, 7, "one_bit"), cost.truncate("one_bit", n, parties, 7))
+                (lambda: engine.truncate(x, 7, "one_bit"), cost.truncate("one_bit", n, engine, 7))
             )
         out = []
         for call, promised in calls:
@@ -126,7 +129,7 @@ def announced(*shapes, parties):
     return {"rounds": 1, "bytes_sent": size * (parties - 1), "dealer_bytes": 0}
 
 
-@pytest.mark.parametrize(("parties", "provider"), CONFIGURATIONS)
+@pytest.mark.parametrize(("parties", "provider"), ALL)
 def test_costs_of_values_coming_in_and_going_out(parties, provider):
     values = torch.arange(12, dtype=torch.float64).reshape(3, 4)
 
@@ -140,11 +143,14 @@ def test_costs_of_values_coming_in_and_going_out(parties, provider):
             return engine.input_many([torch.zeros(s) if me == 0 else list(s) for s in shapes], 0)
 
         to_all, to_one = cost.reveal(12, parties), cost.reveal(12, 2)
+        of_shares = [to_all, {**to_one, "bytes_sent": 96 * (me != 1)}]
+        if is_replicated(engine):
+            of_shares = [cost.replicated_reveal(12, cost.PAIR, False, dst, me) for dst in (None, 1)]
         calls = [
             (lambda: enter(engine, values), announced((3, 4), parties=parties)),
             (several, announced(*shapes, parties=parties)),
-            (lambda: engine.reveal(shares), to_all),
-            (lambda: engine.reveal(shares, 1), {**to_one, "bytes_sent": 96 * (me != 1)}),
+            (lambda: engine.reveal(shares), of_shares[0]),
+            (lambda: engine.reveal(shares, 1), of_shares[1]),
             (
                 lambda: engine.reveal(known),
                 {**to_all, "bytes_sent": 96 * (parties - 1) * (me == 1)},

@@ -54,6 +54,11 @@ MUTANTS = [
         CORRECTED,
         "third_party",
     ),
+    # Of what is replicated, and of what party 2 hands over.
+    *(
+        Mutant(n, f"{name}, replicated", ZERO_SHARES, ("mul", "relu"), "replicated")
+        for n, name in WEAK
+    ),
     Mutant(12, "bit of a truncation without mask", CORRELATIONS, ("truncate_one_bit",)),
 ]
 SECRET = -3.0
@@ -69,7 +74,8 @@ def main() -> None:
         os.environ["CRYPTENSOR_MUTANT_IN"] = mutant.scope
         seen = {}
         for name in mutant.protocols:
-            verdicts = watch(BY_NAME[name], SECRET, 2, mutant.provider)
+            parties = 3 if mutant.provider == "replicated" else 2
+            verdicts = watch(BY_NAME[name], SECRET, parties, mutant.provider)
             seen[name] = sorted({verdict.what for verdict in verdicts if verdict.leaks})
         found.append(seen)
     print(json.dumps(found))

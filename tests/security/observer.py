@@ -24,6 +24,10 @@ class Verdict(NamedTuple):
         return self.p < ALARM
 
 
+# Where a message is one of three, of which nobody receives more than one: no sum of them is seen.
+RING = 3
+IN_THE_RING = "in the ring"
+
 # The dealer runs ahead of a program that repeats itself, by hundreds of corrections.
 MOST_ROUNDS = 3
 
@@ -39,6 +43,7 @@ def rounds_of(traced: Traced) -> dict[str, list[Round]]:
             if frame.operation in PUBLIC_OPERATIONS or len(frame.payload) < LEAST_BYTES:
                 continue
             kind = f"{frame.operation} of {len(frame.payload)} bytes"
+            kind += f" {IN_THE_RING}" if frame.lane == RING else ""
             counts[kind, sender, frame.peer] += 1
             number = counts[kind, sender, frame.peer]
             while len(rounds[kind]) < number:
@@ -58,15 +63,18 @@ def unjudged(traced: Traced) -> set[str]:
     }
 
 
-def misdirected(traced: Traced, parties: int) -> list[str]:
-    """Corrections to anybody but the last party, and anything but requests to the dealer."""
+def misdirected(traced: Traced, parties: int, provider: str) -> list[str]:
+    """Corrections to anybody but the last party, and anything but requests to the dealer. Party 2
+    of the replicated engine is the dealer of the two others, whose last is party 1."""
+    dealer = 2 if provider == "replicated" else parties
     wrong = []
     for sender, frames in enumerate(traced.frames):
         for frame in frames:
             is_correction = frame.operation == "dealer_correction"
-            if is_correction and frame.peer != parties - 1:
+            if is_correction and frame.peer != dealer - 1:
                 wrong.append(f"a correction to party {frame.peer}")
-            if frame.peer == parties and frame.operation not in ("handshake", "dealer_request"):
+            asked = frame.lane == RING or frame.operation in ("handshake", "dealer_request")
+            if frame.peer == dealer and not asked:
                 wrong.append(f"{frame.operation} of party {sender} to the dealer")
     return wrong
 
@@ -123,12 +131,12 @@ def watch(
 ) -> list[Verdict]:
     """Runs a protocol and judges all that was sent."""
     traced = run_traced(play(protocol, secret), parties, provider, **protocol.settings)
-    verdicts = [Verdict(what, 0.0) for what in misdirected(traced, parties)]
+    verdicts = [Verdict(what, 0.0) for what in misdirected(traced, parties, provider)]
     for kind, rounds in rounds_of(traced).items():
         operation = kind.split()[0]
         if operation in protocol.public_messages:
             continue
-        opening_is_public = operation in protocol.public_openings
+        opening_is_public = operation in protocol.public_openings or IN_THE_RING in kind
         for how, words in combinations(rounds[:MOST_ROUNDS], opening_is_public):
             verdicts.append(Verdict(f"{kind}: {how}", p_value(words)))
     assert not unjudged(traced), f"messages without a verdict: {unjudged(traced)}"

@@ -40,6 +40,12 @@ def test_online_messages_of_three_parties(protocol):
     check(protocol, LARGEST, 3, "first_party")
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.name)
+def test_messages_of_the_replicated_engine(protocol):
+    verdicts = check(protocol, LARGEST, 3, "replicated")
+    assert bool(verdicts) != bool(protocol.public_messages)
+
+
 @pytest.mark.parametrize(
     ("name", "parties"), [(name, 2) for name in DEALT] + [("mul", 3), ("relu_pending", 3)]
 )
@@ -83,7 +89,7 @@ def test_only_corrections_leave_the_dealer_and_only_requests_reach_it(parties):
         if parties not in protocol.parties or not protocol.any_shape:
             continue
         traced = run_traced(play(replace(protocol, shape=(8, 8)), 1.0), parties, "third_party")
-        assert not misdirected(traced, parties)
+        assert not misdirected(traced, parties, "third_party")
         seeds = [frame.peer for frame in traced.frames[parties] if frame.operation == "dealer_seed"]
         assert seeds == list(range(parties))
 

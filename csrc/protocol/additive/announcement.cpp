@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "protocol/additive/announcement.h"
 
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -120,15 +121,14 @@ std::vector<Announcement> announce(Links& links, Announcement mine) {
   std::vector<std::unique_ptr<net::Receive>> receives(n);
   for (int p = 0; p < n; ++p) {
     if (p == me) continue;
-    receives[p] = channel.receive_up_to(p, net::kPartyLane, net::Operation::announce,
+    receives[p] = channel.receive_up_to(p, links.lane(), net::Operation::announce,
                                         net::DType::bytes, kMaxAnnouncementBytes);
   }
   for (int p = 0; p < n; ++p) {
     if (p == me) continue;
     net::Message message(bytes.size());
     std::memcpy(message.data(), bytes.data(), bytes.size());
-    channel.send(p, net::kPartyLane, net::Operation::announce, net::DType::bytes,
-                 std::move(message));
+    channel.send(p, links.lane(), net::Operation::announce, net::DType::bytes, std::move(message));
   }
   std::vector<Announcement> all(n, mine);
   for (int p = 0; p < n; ++p) {
@@ -176,6 +176,43 @@ void check_agreement(const std::vector<Announcement>& all, int rank) {
       }
     }
   }
+}
+
+std::vector<Secret> enter(Links& links, const std::vector<Input>& inputs, int src, int precision,
+                          const std::function<at::Tensor(const Input&)>& encode) {
+  const int rank = links.rank();
+  Announcement mine;
+  mine.src = src;
+  std::vector<at::Tensor> encoded(inputs.size());
+  try {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const Input& in = inputs[i];
+      if (in.values.defined() && rank == src) encoded[i] = encode(in);
+      if (rank == src && !in.values.defined()) {
+        throw ConfigError(
+            fmt::format("data is None at party {}, its owner; a tensor is needed there", src));
+      }
+      if (in.values.defined()) {
+        mine.add(in.values.sizes().vec(), in.integers);
+      } else if (in.sizes) {
+        mine.add(*in.sizes, in.integers);
+      } else {
+        mine.add_unknown();
+      }
+    }
+  } catch (const Error& error) {
+    mine.fail(error);
+  }
+  const std::vector<Announcement> all = announce(links, mine);
+  links.count_round();
+  check_agreement(all, rank);
+  std::vector<Secret> out;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const auto& [sizes, integers] = all[src].entries[i];
+    out.emplace_back(rank == src ? encoded[i] : at::zeros(*sizes, at::kLong),
+                     integers ? 0 : precision, src);
+  }
+  return out;
 }
 
 }  // namespace cryptensor::protocol::additive

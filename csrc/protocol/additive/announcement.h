@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "core/errors.h"
 #include "protocol/additive/links.h"
+#include "protocol/engine.h"
 
 namespace cryptensor::protocol::additive {
 
@@ -42,5 +44,9 @@ std::vector<Announcement> announce(Links& links, Announcement mine);
 // Throws, on every party, what the first party that found something wrong found: RangeError,
 // ConfigError or ShapeError; also when src or shapes differ, or the owner's shapes are not known.
 void check_agreement(const std::vector<Announcement>& all, int rank);
+
+// Values of party `src`, owned by it; see Engine::input. One round.
+std::vector<Secret> enter(Links& links, const std::vector<Input>& inputs, int src, int precision,
+                          const std::function<at::Tensor(const Input&)>& encode);
 
 }  // namespace cryptensor::protocol::additive

@@ -27,7 +27,7 @@ struct AdditiveConfig : EngineConfig {
   std::chrono::milliseconds timeout{30000};
 };
 
-class AdditiveEngine final : public Engine {
+class AdditiveEngine : public Engine {
  public:
   // Shakes hands with all others. ConfigError on every party when their settings differ.
   AdditiveEngine(std::shared_ptr<net::Transport> transport, const AdditiveConfig& config);
@@ -67,6 +67,8 @@ class AdditiveEngine final : public Engine {
   Choice shared_choose(const Secret& index, const Secret& candidates, int64_t target) override;
   Tournament shared_tournament(const Secret& a) override;
 
+  const Links& links() const { return links_; }
+
  private:
   // A value on its way to being opened under a mask: cached already, or an item of an exchange.
   struct Masking;
@@ -76,7 +78,6 @@ class AdditiveEngine final : public Engine {
   void handshake();
   bool stored() const { return !config_.store.empty(); }
   std::unique_ptr<correlation::Provider> first_party(const crypto::Key& root) const;
-  void say_goodbye();
   bool is_open(const Secret& x) const;
   Secret beaver_product(const ring::BilinearMap& map, const Secret& a, const Secret& b);
   Secret owned_product(const ring::BilinearMap& map, const Secret& a, const Secret& b,

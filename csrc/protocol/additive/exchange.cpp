@@ -15,6 +15,30 @@ uint64_t* words(const at::Tensor& t) { return reinterpret_cast<uint64_t*>(t.data
 
 }  // namespace
 
+const char* operation_name(ring::Bilinear kind) {
+  switch (kind) {
+    case ring::Bilinear::multiply:
+      return "mul";
+    case ring::Bilinear::matmul:
+      return "matmul";
+    case ring::Bilinear::convolution:
+      return "conv";
+  }
+  return "product";
+}
+
+net::Operation frame_operation(ring::Bilinear kind) {
+  switch (kind) {
+    case ring::Bilinear::multiply:
+      return net::Operation::multiply;
+    case ring::Bilinear::matmul:
+      return net::Operation::matmul;
+    case ring::Bilinear::convolution:
+      return net::Operation::convolution;
+  }
+  return net::Operation::open_mask;
+}
+
 size_t Exchange::add(const at::Tensor& part, at::IntArrayRef sizes, PartySet senders,
                      PartySet receivers) {
   Item item{part,    {},       sizes.vec(), static_cast<size_t>(c10::multiply_integers(sizes)),
@@ -37,7 +61,7 @@ void Exchange::send() {
     const size_t n = peer == me ? 0 : words_between(peer, me);
     if (n > 0) {
       receives_.emplace_back(
-          peer, channel.receive(peer, net::kPartyLane, operation_, net::DType::int64, 8 * n));
+          peer, channel.receive(peer, links_.lane(), operation_, net::DType::int64, 8 * n));
     }
   }
   for (int peer = 0; peer < links_.parties(); ++peer) {
@@ -50,7 +74,7 @@ void Exchange::send() {
       std::memcpy(to, words(item.part), 8 * item.numel);
       to += item.numel;
     }
-    channel.send(peer, net::kPartyLane, operation_, net::DType::int64, std::move(message));
+    channel.send(peer, links_.lane(), operation_, net::DType::int64, std::move(message));
   }
   links_.count_round();
 }

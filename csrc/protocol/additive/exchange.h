@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "protocol/additive/links.h"
+#include "ring/bilinear.h"
 
 namespace cryptensor::protocol::additive {
 
@@ -17,6 +18,10 @@ using PartySet = uint32_t;  // bit i: party i
 inline PartySet only(int party) { return PartySet{1} << party; }
 inline PartySet everyone(int parties) { return (PartySet{1} << parties) - 1; }
 inline bool contains(PartySet set, int party) { return (set >> party & 1) != 0; }
+
+// Of a product: in the statistics, and in the frames of its exchange.
+const char* operation_name(ring::Bilinear kind);
+net::Operation frame_operation(ring::Bilinear kind);
 
 class Exchange {
  public:

@@ -23,38 +23,8 @@ uint64_t* words(const at::Tensor& t) { return reinterpret_cast<uint64_t*>(t.data
 
 std::vector<Secret> AdditiveEngine::input(const std::vector<Input>& inputs, int src) {
   OperationScope scope(statistics_, "input");
-  Announcement mine;
-  mine.src = src;
-  std::vector<at::Tensor> encoded(inputs.size());
-  try {
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      const Input& in = inputs[i];
-      if (in.values.defined() && rank() == src) encoded[i] = encoded_input(in);
-      if (rank() == src && !in.values.defined()) {
-        throw ConfigError(
-            fmt::format("data is None at party {}, its owner; a tensor is needed there", src));
-      }
-      if (in.values.defined()) {
-        mine.add(in.values.sizes().vec(), in.integers);
-      } else if (in.sizes) {
-        mine.add(*in.sizes, in.integers);
-      } else {
-        mine.add_unknown();
-      }
-    }
-  } catch (const Error& error) {
-    mine.fail(error);
-  }
-  const std::vector<Announcement> all = announce(links_, mine);
-  links_.count_round();
-  check_agreement(all, rank());
-  std::vector<Secret> out;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const auto& [sizes, integers] = all[src].entries[i];
-    out.emplace_back(rank() == src ? encoded[i] : at::zeros(*sizes, at::kLong),
-                     integers ? 0 : precision(), src);
-  }
-  return out;
+  return enter(links_, inputs, src, precision(),
+               [this](const Input& in) { return encoded_input(in); });
 }
 
 // Shares of zero from the pairwise seeds: what party i adds for the pair (i, j), party j takes

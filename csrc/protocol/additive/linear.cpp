@@ -13,34 +13,6 @@
 #include "protocol/additive/masking.h"
 
 namespace cryptensor::protocol::additive {
-namespace {
-
-const char* operation_name(ring::Bilinear kind) {
-  switch (kind) {
-    case ring::Bilinear::multiply:
-      return "mul";
-    case ring::Bilinear::matmul:
-      return "matmul";
-    case ring::Bilinear::convolution:
-      return "conv";
-  }
-  return "product";
-}
-
-net::Operation frame_operation(ring::Bilinear kind) {
-  switch (kind) {
-    case ring::Bilinear::multiply:
-      return net::Operation::multiply;
-    case ring::Bilinear::matmul:
-      return net::Operation::matmul;
-    case ring::Bilinear::convolution:
-      return net::Operation::convolution;
-  }
-  return net::Operation::open_mask;
-}
-
-}  // namespace
-
 // This party's share of map(left mask, right mask).
 at::Tensor AdditiveEngine::dealt_product(const ring::BilinearMap& map, const Masking& left,
                                          const Masking& right) {

@@ -3,12 +3,13 @@
 
 #include <cstring>
 
+#include "core/errors.h"
 #include "ring/words.h"
 
 namespace cryptensor::protocol::additive {
 
 OperationCost Links::total() const {
-  const net::Counters& parties = channel_->counters(net::kPartyLane);
+  const net::Counters& parties = channel_->counters(lane_);
   OperationCost cost;
   cost.rounds = rounds_;
   cost.bytes_sent = parties.payload_sent;
@@ -19,12 +20,28 @@ OperationCost Links::total() const {
   return cost;
 }
 
+void say_goodbye(Links& links) {
+  net::Channel& channel = links.channel();
+  const int lane = links.lane();
+  try {
+    std::vector<std::unique_ptr<net::Receive>> receives;
+    for (int p = 0; p < links.parties(); ++p) {
+      if (p == links.rank()) continue;
+      receives.push_back(channel.receive(p, lane, net::Operation::goodbye, net::DType::bytes, 0));
+      channel.send(p, lane, net::Operation::goodbye, net::DType::bytes, net::Message(0));
+    }
+    for (auto& receive : receives) receive->wait_without_limit();
+    channel.flush();
+  } catch (const PeerLost&) {
+    // It left first, or failed and reports that itself; this party has all that it needs.
+  }
+}
+
 Round::Round(Links& links, net::Operation operation, net::DType dtype, size_t words)
     : links_(links), operation_(operation), dtype_(dtype), words_(words), message_(8 * words) {
   for (int peer = 0; peer < links.parties(); ++peer) {
     if (peer == links.rank()) continue;
-    receives_.push_back(
-        links.channel().receive(peer, net::kPartyLane, operation, dtype, 8 * words));
+    receives_.push_back(links.channel().receive(peer, links.lane(), operation, dtype, 8 * words));
   }
 }
 
@@ -36,7 +53,7 @@ void Round::send() {
     // Every frame has a header of its own, so that a third party needs a copy.
     net::Message message = first ? message_.alias() : net::Message(8 * words_);
     if (!first) std::memcpy(message.data(), message_.data(), 8 * words_);
-    links_.channel().send(peer, net::kPartyLane, operation_, dtype_, std::move(message));
+    links_.channel().send(peer, links_.lane(), operation_, dtype_, std::move(message));
     first = false;
   }
 }

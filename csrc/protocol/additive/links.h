@@ -13,12 +13,13 @@ namespace cryptensor::protocol::additive {
 
 class Links : public CostSource {
  public:
-  Links(std::shared_ptr<net::Channel> channel, int parties)
-      : channel_(std::move(channel)), parties_(parties) {}
+  Links(std::shared_ptr<net::Channel> channel, int parties, int lane = net::kPartyLane)
+      : channel_(std::move(channel)), parties_(parties), lane_(lane) {}
 
   net::Channel& channel() { return *channel_; }
   int rank() const { return channel_->rank(); }
   int parties() const { return parties_; }
+  int lane() const { return lane_; }
   void count_round() { ++rounds_; }
   void set_provider(const correlation::Provider* provider) { provider_ = provider; }
 
@@ -26,10 +27,15 @@ class Links : public CostSource {
 
  private:
   std::shared_ptr<net::Channel> channel_;
-  int parties_;
+  int parties_, lane_;
   uint64_t rounds_ = 0;
   const correlation::Provider* provider_ = nullptr;
 };
+
+// The last message of a session. Gloo forgets what has arrived when the sender closes the
+// connection: nobody leaves before all have what was sent to them. The others may compute alone for
+// as long as they like.
+void say_goodbye(Links& links);
 
 // One round in which every party sends the same number of words to every other party. The receives
 // are posted by the constructor: those of all rounds of a protocol before the first is sent.

@@ -2,7 +2,6 @@
 #include "protocol/additive/masking.h"
 
 #include <ATen/ops/add.h>
-#include <ATen/ops/as_strided.h>
 #include <ATen/ops/empty.h>
 
 namespace cryptensor::protocol::additive {
@@ -26,9 +25,7 @@ correlation::MaskView AdditiveEngine::Masking::view() const {
 }
 
 at::Tensor AdditiveEngine::Masking::arranged(const at::Tensor& t) const {
-  if (!t.defined() || !whole) return t;
-  const auto view = x.view_of(opening.mask);
-  return at::as_strided(t, view.sizes, view.strides, t.storage_offset() + view.offset);
+  return t.defined() && whole ? x.view_into(t) : t;
 }
 
 at::Tensor AdditiveEngine::mask_share(const correlation::MaskName& mask,

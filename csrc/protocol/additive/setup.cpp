@@ -15,83 +15,12 @@
 #include "crypto/key.h"
 #include "fixedpoint/fixedpoint.h"
 #include "protocol/additive/engine.h"
+#include "protocol/additive/greeting.h"
 
 namespace cryptensor::protocol::additive {
-namespace {
-
 using net::DType;
 using net::Message;
 using net::Operation;
-
-// What every process tells every other one before anything else. Fixed size.
-struct Hello {
-  uint32_t parties;
-  uint32_t precision;
-  uint32_t truncation;
-  uint16_t provider;  // a ProviderCode
-  uint16_t checked;
-  uint64_t nonce;     // rank 0's is the session's name
-  uint8_t seed[16];   // for this pair of parties
-  uint8_t dealt[16];  // from the last party when it plays the dealer: the receiver's key with it
-};
-static_assert(sizeof(Hello) == 64 - 8);
-
-enum ProviderCode : uint16_t { kFirstParty = 0, kThirdParty = 1, kStored = 2 };
-
-uint32_t code(std::optional<Truncation> truncation) {
-  return truncation ? static_cast<uint32_t>(*truncation) : correlation::PlanSettings::kDefault;
-}
-
-void check_same(const char* what, uint32_t mine, uint32_t theirs, int peer) {
-  if (mine == theirs) return;
-  throw ConfigError(fmt::format("{} is {} here and {} at party {}; all parties must use the same",
-                                what, mine, theirs, peer));
-}
-
-// The keys of `mine` for each other rank. A dealer has none.
-struct Keys {
-  std::vector<crypto::Key> seeds, dealt;
-};
-
-// One round among all processes, the dealer's too. ConfigError on all of them when two differ.
-std::vector<Hello> greet(net::Channel& channel, Hello mine, const Keys& keys) {
-  const int me = channel.rank(), ranks = channel.size();
-  std::vector<std::unique_ptr<net::Receive>> receives(ranks);
-  for (int p = 0; p < ranks; ++p) {
-    if (p == me) continue;
-    receives[p] =
-        channel.receive(p, net::kPartyLane, Operation::handshake, DType::bytes, sizeof(Hello));
-  }
-  for (int p = 0; p < ranks; ++p) {
-    if (p == me) continue;
-    std::memcpy(mine.seed, keys.seeds[p].bytes.data(), 16);
-    std::memcpy(mine.dealt, keys.dealt[p].bytes.data(), 16);
-    Message message(sizeof mine);
-    std::memcpy(message.data(), &mine, sizeof mine);
-    channel.send(p, net::kPartyLane, Operation::handshake, DType::bytes, std::move(message));
-  }
-  std::vector<Hello> all(ranks, mine);
-  for (int p = 0; p < ranks; ++p) {
-    if (p == me) continue;
-    const Message message = receives[p]->wait();
-    std::memcpy(&all[p], message.data(), sizeof(Hello));
-  }
-  channel.flush();  // whoever differs leaves, after everybody has heard of it
-  const auto deals = [&](int rank) {
-    return mine.provider == kThirdParty && rank == static_cast<int>(mine.parties);
-  };
-  for (int p = 0; p < ranks; ++p) {
-    check_same("parties", mine.parties, all[p].parties, p);
-    check_same("provider", mine.provider, all[p].provider, p);
-    if (deals(me) || deals(p)) continue;  // a dealer serves any precision
-    check_same("precision", mine.precision, all[p].precision, p);
-    check_same("truncation", mine.truncation, all[p].truncation, p);
-    check_same("checked", mine.checked, all[p].checked, p);
-  }
-  return all;
-}
-
-}  // namespace
 
 AdditiveEngine::AdditiveEngine(std::shared_ptr<net::Transport> transport,
                                const AdditiveConfig& config)
@@ -113,13 +42,10 @@ void AdditiveEngine::handshake() {
   for (auto& key : keys.seeds) key = crypto::random_key();
   // In a simulation every party knows the keys of all: they come from one that the last sends.
   if (deals) std::fill(keys.dealt.begin(), keys.dealt.end(), crypto::random_key());
-  Hello hello{};
-  hello.parties = n;
-  hello.precision = precision();
-  hello.truncation = code(config_.truncation);
-  hello.provider = config_.third_party ? kThirdParty : stored() ? kStored : kFirstParty;
-  hello.checked = config_.checked;
-  crypto::random_bytes(&hello.nonce, sizeof hello.nonce);
+  const Hello hello = hello_of(config_, n,
+                               config_.third_party ? kThirdParty
+                               : stored()          ? kStored
+                                                   : kFirstParty);
   const std::vector<Hello> greetings = greet(channel, hello, keys);
 
   // After the greeting, so that a wrong setting at one party is an error at all of them.
@@ -131,14 +57,7 @@ void AdditiveEngine::handshake() {
                     n, ranks));
   }
   if (me >= n) throw ConfigError(fmt::format("rank {} is that of the dealer; it must serve", me));
-  pair_prgs_.resize(n);
-  for (int p = 0; p < n; ++p) {
-    if (p == me) continue;
-    // Both halves enter the key, so that it is random if either party is honest.
-    crypto::Key both;
-    for (int i = 0; i < 16; ++i) both.bytes[i] = keys.seeds[p].bytes[i] ^ greetings[p].seed[i];
-    pair_prgs_[p] = std::make_unique<crypto::Prg>(crypto::derive(both, "zero shares"));
-  }
+  pair_prgs_ = pair_prgs(keys, greetings, me, n);
   channel.set_session(greetings[0].nonce);
   if (config_.rehearsal) {
     std::vector<crypto::Key> all(n);
@@ -195,26 +114,8 @@ void AdditiveEngine::shutdown() {
   if (!running_) return;
   running_ = false;
   provider_->finish();
-  say_goodbye();
+  say_goodbye(links_);
   drop_pool();  // the session's secrets do not outlive it
-}
-
-// Gloo forgets what has arrived when the sender closes the connection: nobody leaves before all
-// have what was sent to them. The others may compute alone for as long as they like.
-void AdditiveEngine::say_goodbye() {
-  net::Channel& channel = links_.channel();
-  try {
-    std::vector<std::unique_ptr<net::Receive>> receives;
-    for (int p = 0; p < parties(); ++p) {
-      if (p == rank()) continue;
-      receives.push_back(channel.receive(p, net::kPartyLane, Operation::goodbye, DType::bytes, 0));
-      channel.send(p, net::kPartyLane, Operation::goodbye, DType::bytes, Message(0));
-    }
-    for (auto& receive : receives) receive->wait_without_limit();
-    channel.flush();
-  } catch (const PeerLost&) {
-    // It left first, or failed and reports that itself; this party has all that it needs.
-  }
 }
 
 void serve_dealer(std::shared_ptr<net::Transport> transport, int parties,
