@@ -32,8 +32,8 @@ NETWORKS = {
 
 @dataclass(frozen=True)
 class Work:
-    """`kind` is what a system looks up. "x" and "targets" of `arrays` belong to one party, what begins
-    with "train" to the trainer of a model in the clear, the rest to the other party.
+    """`kind` is what a system looks up. Of `arrays`, "x" and "targets" belong to one party, what
+    begins with "train" to the trainer of a model in the clear, the rest to the other party.
     """
 
     name: str
