@@ -8,6 +8,7 @@ bytes online are the encrypted input and result. Functions are tables over numbe
 
 from __future__ import annotations
 
+import functools
 import time
 
 import numpy as np
@@ -51,6 +52,8 @@ def network(name, x, given):
     import torch
     from concrete.ml.torch.compile import compile_torch_model
 
+    # What it imports is the older of torch's two exporters' form.
+    torch.onnx.export = functools.partial(torch.onnx.export, dynamo=False)
     layers = []
     for i, layer in enumerate(works.NETWORKS[name]):
         if layer == "flatten":

@@ -108,7 +108,6 @@ def open_party(rank, ports):
                 "rounds": counted["rounds"],
                 "bytes": counted["bytes"] / 2,
                 "dealer seconds": dealing[0],
-                "dealer bytes": 0,
             }
 
         return run, lambda: outcome[0].get_plain_text().double().numpy(), costs

@@ -65,6 +65,7 @@ RECIPES = {
         "3.11",
         (
             TORCH,
+            ("setuptools==75.3.0", "numpy==1.26.4"),
             ("concrete-python==2.10.0", "numpy==1.26.4"),
             (
                 "--no-deps",
@@ -79,8 +80,8 @@ RECIPES = {
                 *("skops==0.5.0", "skorch==0.11.0", "xgboost==1.6.2", "psutil", "dill"),
                 *("onnxconverter-common", "onnxmltools", "skl2onnx", "future-annotations"),
                 *("dependencies==2.0.1", "packaging"),
-                "setuptools<81",  # with pkg_resources, which the namespace `concrete` uses
             ),
+            ("setuptools<81",),  # with pkg_resources, which the namespace `concrete` uses
         ),
         "import concrete.ml.sklearn, concrete.ml.torch.compile",
     ),
