@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Types of the module that csrc/binding builds; `make types` compares the names with it."""
+"""Types of the module that csrc/binding builds; test_packaging.py compares the names."""
 
 from collections.abc import Callable, Sequence
 from types import ModuleType

@@ -75,6 +75,8 @@ class CostTable(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        for source in (__file__, _C.__file__):
+            self.env.note_dependency(source)
         return self.parse_content_to_nodes_of(lines(int(self.arguments[0])))
 
     def parse_content_to_nodes_of(self, text: Iterator[str]) -> list[nodes.Node]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import os
 import re
@@ -160,6 +161,23 @@ def test_changelog_has_unreleased_changes_first() -> None:
     headings = re.findall(r"^## \[(.*?)\]", _changelog(), re.MULTILINE)
     assert headings[0] == "Unreleased"
     assert headings[1:] == sorted(headings[1:], key=_numbers, reverse=True)
+
+
+def test_stub_has_the_names_of_the_engine() -> None:
+    stub = ast.parse((ROOT / "cryptensor" / "_C.pyi").read_text()).body
+    written = {name for node in stub for name in _defined(node)}
+    assert written == {name for name in vars(ct._C) if not name.startswith("__")}
+    for node in stub:
+        if isinstance(node, ast.ClassDef):
+            members = {name for inner in node.body for name in _defined(inner)} - {"__init__"}
+            runtime = {name for name in vars(getattr(ct._C, node.name)) if name[0] != "_"}
+            assert members == runtime, node.name
+
+
+def _defined(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.AnnAssign):
+        return [node.target.id]
+    return [node.name] if isinstance(node, (ast.ClassDef, ast.FunctionDef)) else []
 
 
 def test_import_brings_nothing_heavy() -> None:
