@@ -89,7 +89,9 @@ TEST(Replicated, AValueIsReplicatedOnceAndAViewOfItIsNotSentAgain) {
     const Cost cost = cost_of(e, again);
     // A part of a value is not the value: what is sent of it alone is kept with nothing.
     const Cost of_part{1, 8 * 12, 0};
-    if (e.parties() > 1) EXPECT_EQ(cost, of_part);
+    if (e.parties() > 1) {
+      EXPECT_EQ(cost, of_part);
+    }
     return out;
   };
   expect_exact(program);
