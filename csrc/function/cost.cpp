@@ -198,7 +198,11 @@ Cost reciprocal(const Session& session, size_t n, std::optional<int> fraction_bi
 }
 
 Cost quotient(const Session& session, size_t n, int inverse_bits) {
-  return Total(session).product(n, n, n).handed_over(n).truncate(n, inverse_bits);
+  // An inverse is a product itself.
+  return Total(session)
+      .product(n, n, n, protocol::kShared)
+      .handed_over(n)
+      .truncate(n, inverse_bits);
 }
 
 Cost softmax(const Session& session, size_t rows, size_t n) {

@@ -108,7 +108,7 @@ class ReplicatedEngine final : public Engine {
 
   // What party `peer` and this one draw alike, and nobody else.
   at::Tensor draw(int peer, uint64_t stream, at::IntArrayRef sizes) const;
-  // This party's part of a zero among some parties.
+  // This party's part of a zero among some parties. All call it: streams are counted alike.
   at::Tensor zero_share(at::IntArrayRef sizes, additive::PartySet among);
 
   // The values as shares of parties 0 and 1 alone, for their protocols: one message from party 2

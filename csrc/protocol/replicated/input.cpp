@@ -30,9 +30,8 @@ std::vector<Secret> ReplicatedEngine::input(const std::vector<Input>& inputs, in
 Secret ReplicatedEngine::share(const Secret& x) {
   const bool of_pair = x.owner() != kShared && x.owner() != kThird;
   const PartySet among = of_pair ? kOfPair : kAll;
-  at::Tensor part = contribution(x, kShared);
-  if (contains(among, rank())) part = at::add(part, zero_share(x.sizes(), among));
-  return Secret(part, x.fraction_bits(), of_pair ? kPair : kShared);
+  return Secret(at::add(contribution(x, kShared), zero_share(x.sizes(), among)), x.fraction_bits(),
+                of_pair ? kPair : kShared);
 }
 
 at::Tensor ReplicatedEngine::opened(const Secret& a_in, std::optional<int> dst) {
@@ -64,11 +63,9 @@ at::Tensor ReplicatedEngine::opened(const Secret& a_in, std::optional<int> dst) 
     // Shares are made fresh before they are sent: a share of an owned value is the value, and a
     // share of a sum says more than the sum.
     const PartySet senders = a.is_owned() ? only(a.owner()) : a.owner() == kPair ? kOfPair : kAll;
-    at::Tensor part;
-    if (contains(senders, rank())) {
-      part = a.is_owned() ? a.share().contiguous()
-                          : at::add(a.share(), zero_share(a.sizes(), senders)).contiguous();
-    }
+    const at::Tensor part = a.is_owned()
+                                ? a.share().contiguous()
+                                : at::add(a.share(), zero_share(a.sizes(), senders)).contiguous();
     item = exchange.add(part, a.sizes(), senders, receivers);
     exchange.run();
     value = exchange.result(item);

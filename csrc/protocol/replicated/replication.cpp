@@ -34,7 +34,8 @@ at::Tensor ReplicatedEngine::zero_share(at::IntArrayRef sizes, PartySet among) {
   at::Tensor out = at::zeros(sizes, at::kLong);
   const uint64_t stream = draws_++;
   for (int p = 0; p < kParties; ++p) {
-    if (p == rank() || !additive::contains(among, p)) continue;
+    const bool draws = additive::contains(among, p) && additive::contains(among, rank());
+    if (p == rank() || !draws) continue;
     const at::Tensor common = draw(p, stream, sizes);
     rank() < p ? ring::add_to(words(out), words(common), out.numel())
                : ring::subtract_from(words(out), words(common), out.numel());
