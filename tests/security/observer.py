@@ -24,7 +24,7 @@ class Verdict(NamedTuple):
         return self.p < ALARM
 
 
-# Where a message is one of three, of which nobody receives more than one: no sum of them is seen.
+# Where three replicate: a message is one of three shares, of which nobody receives more than one.
 RING = 3
 IN_THE_RING = "in the ring"
 
@@ -108,14 +108,17 @@ def opened(messages: Round) -> dict[str, np.ndarray]:
     return {"opened sum": np.add.reduce(words), "opened xor": np.bitwise_xor.reduce(words)}
 
 
-def combinations(rounds: list[Round], opening_is_public: bool) -> Iterator[tuple[str, np.ndarray]]:
+def combinations(
+    rounds: list[Round], opening_is_public: bool, sums_are_seen: bool
+) -> Iterator[tuple[str, np.ndarray]]:
     """Of one kind of message, in the order of the rounds."""
     last: dict[str, np.ndarray] = {}
     for messages in rounds:
         made = {f"of party {sender}": words for sender, words in messages.items()}
-        if len(messages) > 2 or (len(messages) == 2 and not opening_is_public):
+        enough = len(messages) > 2 or (len(messages) == 2 and not opening_is_public)
+        if enough and sums_are_seen:
             yield from of_two_parties(messages)
-        if len(messages) > 1 and not opening_is_public:
+        if len(messages) > 1 and not opening_is_public and sums_are_seen:
             made |= opened(messages)
         for name, words in made.items():
             for how, inner in within(words):
@@ -136,8 +139,9 @@ def watch(
         operation = kind.split()[0]
         if operation in protocol.public_messages:
             continue
-        opening_is_public = operation in protocol.public_openings or IN_THE_RING in kind
-        for how, words in combinations(rounds[:MOST_ROUNDS], opening_is_public):
+        opening_is_public = operation in protocol.public_openings
+        seen = IN_THE_RING not in kind
+        for how, words in combinations(rounds[:MOST_ROUNDS], opening_is_public, seen):
             verdicts.append(Verdict(f"{kind}: {how}", p_value(words)))
     assert not unjudged(traced), f"messages without a verdict: {unjudged(traced)}"
     return verdicts

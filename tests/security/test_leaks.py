@@ -40,7 +40,11 @@ def test_online_messages_of_three_parties(protocol):
     check(protocol, LARGEST, 3, "first_party")
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.name)
+# What is composed of others shares a mask with them at most where products meet the rest.
+REPLICATED = [p for p in PROTOCOLS if len(p.secrets) > 1 or p.name in ("softmax", "sort")]
+
+
+@pytest.mark.parametrize("protocol", REPLICATED, ids=lambda p: p.name)
 def test_messages_of_the_replicated_engine(protocol):
     verdicts = check(protocol, LARGEST, 3, "replicated")
     assert bool(verdicts) != bool(protocol.public_messages)
