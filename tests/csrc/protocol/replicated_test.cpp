@@ -40,10 +40,9 @@ void expect_exact(const Program& program) {
   run_replicated([&](Engine& e) { shares[e.rank()] = program(e); });
   const Outcome oracle = run_plaintext({}, program);
   for (size_t i = 0; i < oracle.values.size(); ++i) {
-    const at::Tensor sum =
-        shares[0][i].is_public()
-            ? shares[0][i].share()
-            : shares[0][i].share() + shares[1][i].share() + shares[2][i].share();
+    const at::Tensor sum = shares[0][i].is_public()
+                               ? shares[0][i].share()
+                               : shares[0][i].share() + shares[1][i].share() + shares[2][i].share();
     EXPECT_TRUE(at::equal(sum, oracle.values[i])) << "result " << i;
     EXPECT_EQ(shares[2][i].fraction_bits(), oracle.fraction_bits[i]);
     if (shares[0][i].owner() == kPair) {
