@@ -99,7 +99,9 @@ class Replica:
         while time.monotonic() < end:
             if setup and self._unwanted.is_set():
                 raise PeerLost("the service does not want this replica any more")
-            with contextlib.suppress(self._ray.exceptions.GetTimeoutError):
+            try:
                 found: list[Any] = self._ray.get(references, timeout=_LOOK_SECONDS)
+            except self._ray.exceptions.GetTimeoutError:
+                continue
             return found
         raise PeerTimeout(f"a process of a replica did not answer within {seconds:g} s")

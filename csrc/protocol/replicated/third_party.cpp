@@ -1,38 +1,55 @@
 // SPDX-License-Identifier: MIT
 #include "protocol/replicated/third_party.h"
 
+#include <mutex>
+
+#include "core/errors.h"
+#include "net/decorators.h"
 #include "protocol/additive/engine.h"
 
 namespace cryptensor::protocol::replicated {
 
+// Breaking off waits until the program has ended.
+class ThirdParty::Lane : public net::TransportDecorator {
+ public:
+  using TransportDecorator::TransportDecorator;
+
+  void abort() override {
+    const std::lock_guard lock(mutex_);
+    aborted_ = true;
+    if (released_) inner_->abort();
+  }
+  void release() {
+    const std::lock_guard lock(mutex_);
+    released_ = true;
+    if (aborted_) inner_->abort();
+  }
+
+ private:
+  std::mutex mutex_;
+  bool aborted_ = false, released_ = false;
+};
+
 ThirdParty::ThirdParty(std::shared_ptr<net::Transport> transport, std::chrono::milliseconds timeout)
-    : transport_(std::move(transport)) {
-  thread_ = std::thread([this, timeout] {
+    : lane_(std::make_shared<Lane>(std::move(transport))) {
+  thread_ = std::thread([lane = lane_, timeout] {
     try {
-      additive::serve_dealer(transport_, /*parties=*/2, timeout);
-    } catch (...) {
-      {
-        const std::lock_guard lock(mutex_);
-        failure_ = std::current_exception();
-      }
-      transport_->abort();  // the program of this party may wait for something else
+      additive::serve_dealer(lane, /*parties=*/2, timeout);
+    } catch (const Error&) {
+      // A party has left, or asks for nonsense and waits in vain: the program hears of either.
     }
   });
 }
 
 ThirdParty::~ThirdParty() {
   if (!thread_.joinable()) return;
-  transport_->abort();
-  thread_.join();
+  lane_->abort();
+  finish();
 }
 
 void ThirdParty::finish() {
+  lane_->release();
   if (thread_.joinable()) thread_.join();
-}
-
-void ThirdParty::rethrow_failure() {
-  const std::lock_guard lock(mutex_);
-  if (failure_) std::rethrow_exception(failure_);
 }
 
 }  // namespace cryptensor::protocol::replicated

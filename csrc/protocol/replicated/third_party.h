@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Party 2 as the dealer of the two others: a thread that answers them beside its program.
+// Party 2 as the dealer of the two others: a thread that answers them beside its program. Only the
+// program says when the session is lost: what has arrived for it must not be cut off because the
+// dealer heard first that another party has left.
 #pragma once
 
 #include <chrono>
-#include <exception>
 #include <memory>
-#include <mutex>
 #include <thread>
 
 #include "net/transport.h"
@@ -22,13 +22,10 @@ class ThirdParty {
 
   // Returns when the others need no more.
   void finish();
-  // Throws what ended the dealing too early, if anything.
-  void rethrow_failure();
 
  private:
-  std::shared_ptr<net::Transport> transport_;
-  std::mutex mutex_;
-  std::exception_ptr failure_;
+  class Lane;  // the transport, as the dealer has it
+  std::shared_ptr<Lane> lane_;
   std::thread thread_;
 };
 

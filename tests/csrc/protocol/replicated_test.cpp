@@ -119,8 +119,8 @@ TEST(Replicated, ATruncationFollowsAProductWithoutLargeErrors) {
   run_replicated([&](Engine& e) { shares[e.rank()] = program(e); });
   const Outcome oracle = run_plaintext({}, program);
   for (size_t i = 0; i < 3; ++i) {
-    const at::Tensor off = shares[0][i].share() + shares[1][i].share() + shares[2][i].share() -
-                           oracle.values[i];
+    const at::Tensor off =
+        shares[0][i].share() + shares[1][i].share() + shares[2][i].share() - oracle.values[i];
     EXPECT_GE(off.min().item<int64_t>(), 0);
     EXPECT_LE(off.max().item<int64_t>(), i == 0 ? 1 : 0);
   }
