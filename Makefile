@@ -30,11 +30,14 @@ build: $(INSTALLED)
 demo: build
 	$(BIN)/python examples/private_inference.py
 
+# Each worker takes whole files; most tests wait for processes half of the time.
+PYTEST_WORKERS ?= $(JOBS)
+
 # pytest comes last and runs even where a C++ test has failed; either failure is the result.
 test: build cpp-tests
 	@status=0; \
 	ctest --test-dir $(CMAKE_DIR) -j $(JOBS) --output-on-failure --no-tests=error || status=$$?; \
-	$(BIN)/python -m pytest $(PYTEST_ARGS) $(TEST_FOLDERS) || status=$$?; \
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS) $(TEST_FOLDERS) || status=$$?; \
 	exit $$status
 
 # `mutants`: the module with planted leaks, which tests/security must catch.

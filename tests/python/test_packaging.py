@@ -145,7 +145,9 @@ def test_wheel_holds_the_types_and_the_engine_of_torch(installed: Path) -> None:
     package = installed / "cryptensor"
     assert (package / "py.typed").exists() and (package / "_C.pyi").exists()
     modules = {p.relative_to(ROOT / "cryptensor") for p in (ROOT / "cryptensor").rglob("*.py")}
-    assert modules == {p.relative_to(package) for p in package.rglob("*.py")}
+    programs = {Path("examples") / name for name in ("digits.py", "networks.py")}
+    programs.add(Path("examples/private_inference.py"))  # what `cryptensor demo` and `bench` run
+    assert modules | programs == {p.relative_to(package) for p in package.rglob("*.py")}
     (engine,) = package.glob("_C.*.so")
     # Libraries of torch are found beside the package, whatever the machine that built it.
     assert b"$ORIGIN/../torch/lib" in engine.read_bytes()
