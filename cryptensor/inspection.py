@@ -17,6 +17,7 @@ from typing import Any
 
 from .errors import FileError
 from .io import container
+from .io.header import FORMAT
 from .offline import Plan, store_status
 
 _STORE_MAGIC = b"CTSTORE1"
@@ -120,11 +121,11 @@ def _plan(file: Path) -> Description:
 
 def _safetensors(file: Path) -> Description:
     metadata = _header(file).get("__metadata__")
-    if not isinstance(metadata, dict) or metadata.get("format") != container.of.FORMAT:
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         return _plain_tensors(file)
     header, _ = container.read(file)
     owners = {-1: "shared", -2: "public"}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": entry.name,
             "kind": f"tied to {entry.same_as}" if entry.kind == "tied" else entry.kind,
@@ -154,7 +155,7 @@ def _safetensors(file: Path) -> Description:
 
 def _plain_tensors(file: Path) -> Description:
     """Only the header is read."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     try:
         for name, entry in _header(file).items():
             if name != "__metadata__":
@@ -182,7 +183,7 @@ def _header(file: Path) -> dict[str, Any]:
 def _pem(file: Path) -> Description:
     text = file.read_text(errors="replace")
     if "PRIVATE KEY" in text.partition("\n")[0]:
-        facts = {"mode": f"{stat.S_IMODE(file.stat().st_mode):04o}"}
+        facts: dict[str, Any] = {"mode": f"{stat.S_IMODE(file.stat().st_mode):04o}"}
         return Description(
             "a private key, of which nothing is shown", facts, advice=_openness(file)
         )

@@ -66,7 +66,8 @@ class PartyProcess:
             for _ in range(_MAX_MESSAGES):
                 if self.finished or not self._pipe.poll():
                     break
-                self._take(*self._pipe.recv(), on_progress)
+                kind, content = self._pipe.recv()
+                self._take(kind, content, on_progress)
         except (EOFError, OSError):
             self._await_end()
         if not self.finished and self._process.poll() is not None and not self._pipe.poll():

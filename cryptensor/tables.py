@@ -118,7 +118,7 @@ def _numbers_of(values: Any, name: Any) -> np.ndarray:
             f"column {name!r} is of dtype {values.dtype}, with {type(values.iloc[row]).__name__} "
             f"in row {row}; it must hold numbers: encode or drop it"
         )
-    found = values.to_numpy(dtype=np.float64)
+    found: np.ndarray = values.to_numpy(dtype=np.float64)
     endless = ~np.isfinite(found)
     if endless.any():
         raise RangeError(

@@ -75,7 +75,7 @@ def _tasks(
 ) -> Iterator[tuple[str, list[Any]]]:
     from ..bench import latency, relu, round_trip
 
-    times = {} if repetitions is None else {"repetitions": repetitions}
+    times: dict[str, Any] = {} if repetitions is None else {"repetitions": repetitions}
     if Work.networks in works:
         found = latency.tasks(certificates, networks, batches or latency.BATCHES, **times)
         yield latency.TITLE, list(found)

@@ -38,11 +38,13 @@ class Blinding:
     def of_identifier(self, identifier: bytes) -> bytes:
         digest = hashlib.sha512(_DOMAIN + identifier).digest()[:POINT_BYTES]
         point = self._nacl.crypto_core_ed25519_from_uniform(digest)
-        return self._nacl.crypto_scalarmult_ed25519_noclamp(self._scalar, point)
+        blinded: bytes = self._nacl.crypto_scalarmult_ed25519_noclamp(self._scalar, point)
+        return blinded
 
     def of_point(self, point: bytes, party: int) -> bytes:
         """Raises ProtocolError for bytes of `party` that are no point of the group."""
         try:
-            return self._nacl.crypto_scalarmult_ed25519_noclamp(self._scalar, point)
+            blinded: bytes = self._nacl.crypto_scalarmult_ed25519_noclamp(self._scalar, point)
+            return blinded
         except Exception as error:
             raise ProtocolError(f"party {party} sent what is no point of the curve") from error

@@ -89,11 +89,13 @@ def _is_missing(value: Any) -> bool:
 
 def _bytes(value: Any, kind: str, normalize: str | None) -> bytes:
     if kind == "str":
-        text = value if normalize is None else unicodedata.normalize(normalize, value)
+        form: Any = normalize  # one of the forms, by check_normalization()
+        text: str = value if form is None else unicodedata.normalize(form, value)
         return text.encode("utf-8", "surrogatepass")
     if kind == "UUID":
-        return value.bytes
-    return value if kind == "bytes" else str(value).encode()
+        value = value.bytes
+    found: bytes = value if kind in ("bytes", "UUID") else str(value).encode()
+    return found
 
 
 def _refuse_twice(made: list[bytes]) -> None:

@@ -64,11 +64,11 @@ def intersect(
 def matching(engine: Any, met: Met, owners: tuple[int, int]) -> torch.Tensor | None:
     """The rows of intersect() once the owners have met."""
     me = owners.index(engine.rank) if engine.rank in owners else None
-    blinding = None if me is None else Blinding()
+    blinding: Any = None if me is None else Blinding()
     mine = _each(engine, met, blinding.of_identifier if blinding else None, met.mine)
     order = sorted(range(len(mine)), key=mine.__getitem__)
     theirs = _exchanged(engine, [mine[row] for row in order], owners, met.counts)
-    other = None if me is None else owners[1 - me]
+    other: Any = None if me is None else owners[1 - me]
     twice = _each(engine, met, lambda point: blinding.of_point(point, other), theirs)
     back = met.counts[::-1]  # what was sent comes back
     own_twice = _exchanged(engine, twice, owners, back)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -112,13 +112,13 @@ def _picked(matches: Any, right: CrypTensor) -> tuple[CrypTensor, CrypTensor]:
     for block in matches:
         rows.append(block @ right)
         matched.append(block.sum(1))
-    return torch.cat(rows), torch.cat(matched)
+    return cast(CrypTensor, torch.cat(rows)), cast(CrypTensor, torch.cat(matched))
 
 
 def _entered(words: torch.Tensor | None, owner: int) -> CrypTensor:
     """The words of an owner as one secret integer each, of 60 bits."""
     low, high = cryptensor(words, owner, dtype=torch.int64).unbind(0)
-    return high * (1 << _WORD_BITS) + low
+    return cast(CrypTensor, high * (1 << _WORD_BITS) + low)
 
 
 def _words(identifiers: list[bytes]) -> torch.Tensor:

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from .. import session, tensor
 from ..failure import Failure
@@ -52,7 +52,7 @@ class Ended:
     """
 
     failure: Failure | None
-    work: tuple | None
+    work: tuple[object, ...] | None
     computed: bool
 
 
@@ -187,14 +187,14 @@ class _Cells:
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         tree, last = ast.parse(source, name), None
         if tree.body and isinstance(tree.body[-1], ast.Expr):
-            last = ast.Expression(tree.body.pop().value)
+            last = ast.Expression(cast(ast.Expr, tree.body.pop()).value)
         exec(compile(tree, name, "exec"), self._module.__dict__)
         if last is not None:
             value = eval(compile(last, name, "eval"), self._module.__dict__)
             if value is not None and not source.rstrip().endswith(";"):
                 print(repr(value))
 
-    def _work(self) -> tuple | None:
+    def _work(self) -> tuple[object, ...] | None:
         """What was done in the session; None where there is none."""
         if not session.is_active():
             return None
@@ -216,7 +216,7 @@ class _Cells:
 
 def serve() -> None:
     """Runs at every party, as the function of a launch: cells until there are no more."""
-    opened = session.current()
+    opened: Any = session.current()
     # Before pyplot is imported: the notebook's own backend needs its kernel.
     os.environ["MPLBACKEND"] = "Agg"
     warnings.filterwarnings("ignore", ".*non-interactive.*cannot be shown", UserWarning)

@@ -71,7 +71,7 @@ class PartiesMagic(Magics):
         KeyboardInterrupt.
         """
         try:
-            options = vars(parse_argstring(self.parties, line))
+            options: Any = vars(parse_argstring(self.parties, line))
             restart = options.pop("restart")
             given = {name: value for name, value in options.items() if value is not None}
             parties = _session(given, restart)

@@ -20,13 +20,14 @@ class Counters(NamedTuple):
     @classmethod
     def now(cls, engine: Any) -> Counters:
         rows = engine.stats()
-        return cls(*(sum(row[name] for row in rows) for name in _COUNTED), time.perf_counter())
+        sums = (sum(row[name] for row in rows) for name in _COUNTED)
+        return cls._make([*sums, time.perf_counter()])
 
     def plus(self, other: Counters) -> Counters:
-        return Counters(*(a + b for a, b in zip(self, other, strict=True)))
+        return Counters._make(a + b for a, b in zip(self, other, strict=True))
 
     def minus(self, other: Counters) -> Counters:
-        return Counters(*(a - b for a, b in zip(self, other, strict=True)))
+        return Counters._make(a - b for a, b in zip(self, other, strict=True))
 
 
 NOTHING = Counters()

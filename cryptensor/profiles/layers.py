@@ -94,7 +94,7 @@ class LayerProfile:
 
     def cells(self) -> list[tuple[str, ...]]:
         """The table: a title, then a line for each layer, indented by what it ran inside."""
-        rows = [_COLUMNS]
+        rows: list[tuple[str, ...]] = [_COLUMNS]
         depths: list[int] = []
         for row in self.layers:
             depths.append(0 if row.parent is None else depths[row.parent] + 1)

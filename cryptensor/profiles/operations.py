@@ -40,7 +40,7 @@ class OperationRecorder(TorchDispatchMode):
     """Notes every ATen operation with a secret operand or result. `scopes`: modules that run."""
 
     def __init__(self, engine: Any, model: nn.Module) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.nodes: list[OperationNode] = []
         self.scopes: list[str] = []
         self._engine = engine
@@ -75,7 +75,8 @@ class OperationRecorder(TorchDispatchMode):
             is_parameter = x in self._parameters
             name = self._parameters[x] if is_parameter else "input"
             self._known[x] = self._add(name, "Parameter" if is_parameter else "Input", (), x)
-        return self._known[x]
+        known: str = self._known[x]
+        return known
 
     def _add(
         self,

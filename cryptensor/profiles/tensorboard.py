@@ -21,13 +21,13 @@ def write(profile: LayerProfile, folder: str | os.PathLike[str], step: int) -> N
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ImportError("to_tensorboard() needs tensorboard: pip install tensorboard") from error
-    with SummaryWriter(os.fspath(folder)) as writer:  # type: ignore[no-untyped-call]
-        writer._get_file_writer().add_graph(_graph(profile.operations))  # type: ignore[no-untyped-call]
+    with SummaryWriter(os.fspath(folder)) as writer:
+        writer._get_file_writer().add_graph(_graph(profile.operations))
         for row in profile.layers:
             for name in _SCALARS:
                 tag = f"{name}/{row.name or '(model)'}"
-                writer.add_scalar(tag, getattr(row, name), step)  # type: ignore[no-untyped-call]
-        writer.add_text("layers", _markdown(profile.cells()), step)  # type: ignore[no-untyped-call]
+                writer.add_scalar(tag, getattr(row, name), step)
+        writer.add_text("layers", _markdown(profile.cells()), step)
 
 
 def _graph(operations: Iterable[OperationNode]) -> tuple[Any, Any]:

@@ -45,7 +45,7 @@ class KMeans(TransformerMixin, ClusterMixin, SecretEstimator):
     def fit(self, X: Any, y: Any = None) -> KMeans:  # noqa: N803
         check_number(self, "n_clusters", 1, whole=True)
         check_number(self, "max_iter", 1, whole=True)
-        rows = self._training_features(X)
+        rows: Any = self._training_features(X)
         if len(rows) < self.n_clusters:
             raise ConfigError(
                 f"n_clusters is {self.n_clusters}; it must be at most n_samples={len(rows)}"

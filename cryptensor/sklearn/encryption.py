@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from .. import session
 from ..data import check_source, cryptensor
 from ..errors import ConfigError, ProtocolError, UnsupportedOperation
-from ..tensor import CrypTensor
 from . import classification, cluster, decomposition, linear, spread, trees
 from .fitted_trees import parts_of
 from .flattening import flattened
@@ -104,7 +103,8 @@ def _announced(engine: Any, numbers: list[int] | None, src: int) -> list[int]:
     opened = engine.reveal(engine.input(given, src, integers=numbers is not None), None)
     if engine.rehearses and numbers is not None:  # what is opened there means nothing
         return numbers
-    return opened.flatten().round().long().tolist()
+    told: list[int] = opened.flatten().round().long().tolist()
+    return told
 
 
 def _packed(fitted: Any, precision: int, hidden: bool) -> _Packed:
@@ -179,10 +179,10 @@ def _restore_trees(model: Any, public: list[int], packed: _Packed | None, src: i
     model._link, model._start = link, start if start.numel() else None
 
 
-def _constant(values: Any, src: int) -> CrypTensor:
+def _constant(values: Any, src: int) -> Any:
     """A tensor of the model, masked once for all predictions."""
     given = None if values is None else torch.from_numpy(np.ascontiguousarray(values))
-    secret = cryptensor(given, src=src)
+    secret: Any = cryptensor(given, src=src)
     secret = secret.to(torch.float64) if secret.dtype.is_floating_point else secret
     secret._secret.reuse()
     return secret

@@ -88,4 +88,5 @@ def _walked(tree: Tree, row: np.ndarray) -> np.ndarray:
     while tree.left[node] >= 0:
         goes_left = row[tree.feature[node]] <= tree.threshold[node]
         node = int((tree.left if goes_left else tree.right)[node])
-    return tree.value[node]
+    values: np.ndarray = tree.value[node]
+    return values

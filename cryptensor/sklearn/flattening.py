@@ -86,7 +86,8 @@ def flattened(trees: list[Tree], precision: int) -> Arrays:
 
 def _ways(tree: Tree) -> list[tuple[int, list[tuple[int, bool]]]]:
     """Each leaf, with the nodes above it and whether the way goes left there."""
-    found, open_ways = [], [(0, [])]
+    found = []
+    open_ways: list[tuple[int, list[tuple[int, bool]]]] = [(0, [])]
     while open_ways:
         node, path = open_ways.pop()
         if tree.left[node] < 0:

@@ -36,7 +36,9 @@ def join(
     for rank in ranks:
         check_source(engine, rank)
     part = rows if columns is None else columns
-    parts = [cryptensor(part if engine.rank == rank else None, src=rank) for rank in ranks]
+    parts: list[torch.Tensor] = [
+        cryptensor(part if engine.rank == rank else None, src=rank) for rank in ranks
+    ]
     dim = 0 if columns is None else 1
     if dim:
         parts = [part.unsqueeze(1) if part.dim() == 1 else part for part in parts]

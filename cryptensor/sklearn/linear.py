@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from sklearn.base import MultiOutputMixin, RegressorMixin
@@ -25,7 +25,7 @@ class LinearModel(SecretEstimator):
 
 
 class _Regressor(MultiOutputMixin, RegressorMixin, LinearModel):
-    def _fit(self, X: Any, y: Any, alpha: float) -> Any:  # noqa: N803
+    def _fit(self, X: Any, y: Any, alpha: float) -> Self:  # noqa: N803
         check_number(self, "max_iter", 1, whole=True)
         rows, targets = self._training_data(X, y, y_numeric=True, multi_output=True)
         table = targets.unsqueeze(1) if targets.dim() == 1 else targets
@@ -81,4 +81,6 @@ class Ridge(_Regressor):
 
 def thresholded(scores: Any) -> torch.Tensor:
     """Class numbers of decision scores (rows,) or (rows, classes)."""
-    return (scores > 0).to(torch.int64) if scores.dim() == 1 else scores.argmax(1)
+    one = scores.dim() == 1
+    numbers: torch.Tensor = (scores > 0).to(torch.int64) if one else scores.argmax(1)
+    return numbers

@@ -34,7 +34,7 @@ def oracle(precision: int = 16) -> Iterator[None]:
 
 def is_active() -> bool:
     """Is the session of this thread an oracle's?"""
-    return session.is_active() and session.current().engine.provider == "plaintext"  # type: ignore
+    return session.is_active() and session.current().engine.provider == "plaintext"
 
 
 def entered(values: np.ndarray) -> CrypTensor:

@@ -45,7 +45,7 @@ class StandardScaler(OneToOneFeatureMixin, TransformerMixin, SecretEstimator):
         self.n_samples_seen_ = len(rows)
         mean = rows.mean(0)
         mean = mean + (rows - mean).mean(0)  # what 1 / rows was rounded by
-        self.mean_ = mean if self.with_mean or self.with_std else None
+        self.mean_: Any = mean if self.with_mean or self.with_std else None
         self.var_ = self.scale_ = self._inverse = None
         if self.with_std:
             centred = rows - mean

@@ -37,7 +37,7 @@ class _Trees(SecretEstimator):
 
 def mean_shift(trees: int) -> int:
     """A power of two, by which a division is exact; the owner has scaled the leaves by the rest."""
-    return 2 ** (trees - 1).bit_length()
+    return 1 << (trees - 1).bit_length()
 
 
 class _Regressor(RegressorMixin, _Trees):
