@@ -13,7 +13,7 @@ SANITIZED := asan tsan
 FUZZERS := announcement dealer_request frame handshake plan
 FUZZ_SECONDS ?= 60
 SOAK_MINUTES ?= 30
-TEST_FOLDERS := $(wildcard tests/python tests/conformance tests/security tests/faults)
+TEST_FOLDERS := $(wildcard tests/python tests/conformance tests/security)
 
 DEBIAN := g++ cmake ninja-build ccache libssl-dev libgtest-dev libbenchmark-dev python3-venv
 # A Python that brings its own headers (pyenv, conda) needs no package for them.
@@ -30,13 +30,15 @@ build: $(INSTALLED)
 demo: build
 	$(BIN)/python examples/private_inference.py
 
-# Each worker takes whole files; most tests wait for processes half of the time.
+# Each worker takes whole files; most tests wait for processes half of the time. Those of faults have deadlines, and run
+# one after the other.
 PYTEST_WORKERS ?= $(JOBS)
 
 # pytest comes last and runs even where a C++ test has failed; either failure is the result.
 test: build cpp-tests
 	@status=0; \
 	ctest --test-dir $(CMAKE_DIR) -j $(JOBS) --output-on-failure --no-tests=error || status=$$?; \
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/faults || { code=$$?; test $$code = 5 || status=$$code; }; \
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS) $(TEST_FOLDERS) || status=$$?; \
 	exit $$status
 

@@ -111,6 +111,10 @@ def test_a_killed_service_takes_its_sessions_and_a_new_one_serves(dealer):
     ends, seconds = strike_in_session(dealer, strike)
     assert all(isinstance(end, PeerLost) for end in ends), ends
     assert seconds <= LOST_SECONDS
+    # Its links close a moment before the process is gone.
+    deadline = time.monotonic() + LOST_SECONDS
+    while is_running(pids[0]) and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert not is_running(pids[0])
     dealer.program.wait()
     again = StandingDealer(listen=dealer.address)
